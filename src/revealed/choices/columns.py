@@ -2,10 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TypedDict
 
-from revealed.errors import DataError, Problem, nearest
+from revealed.errors import SpecificationError, nearest
+
+
+class RoleNames(TypedDict, total=False):
+    """The keywords by which :func:`revealed.read` and its like take the roles; see :class:`Columns`."""
+
+    case: str
+    alternative: str
+    chosen: str
+    person: str | None
+    time: str | None
+    available: str | None
+    weight: str | None
+    propensity: str | None
 
 
 @dataclass(frozen=True)
@@ -46,6 +60,23 @@ class Columns:
         named = {field.name: getattr(self, field.name) for field in fields(self)}
         return {role: column for role, column in named.items() if column is not None}
 
+    @classmethod
+    def named(cls, columns: Columns | None, roles: Mapping[str, object]) -> Columns:
+        """Return ``columns`` (or the defaults) with the roles given by keyword in place.
+
+        Raises
+        ------
+        SpecificationError
+            For a keyword that is no role, with the nearest ones, or a role that is not given as a name.
+        """
+        known = [field.name for field in fields(cls)]
+        for role, column in roles.items():
+            if role not in known:
+                raise SpecificationError(f"no role or option {role!r}; {nearest(role, known)}")
+            if not isinstance(column, str) and not (column is None and role not in ("case", "alternative", "chosen")):
+                raise SpecificationError(f"{role}= takes the name of a column, not {column!r}")
+        return replace(columns or cls(), **roles)  # type: ignore[arg-type]
+
     def resolve(self, name: str, present: Sequence[str]) -> str | None:
         """Return the column that ``name`` (a column or a role) stands for, or None.
 
@@ -55,15 +86,15 @@ class Columns:
             return name
         return self.roles().get(name)
 
-    def require(self, present: Sequence[str], source: str) -> None:
-        """Raise DataError naming each role whose column is not among ``present``."""
-        problems = [
-            Problem(
-                what=f"no column {column!r} for the role {role!r}",
-                remedy=f"name it with {role}=…; {nearest(column, present)}",
-            )
-            for role, column in self.roles().items()
-            if column not in present
-        ]
-        if problems:
-            raise DataError(source, problems)
+    def find(self, name: str, present: Sequence[str], source: str) -> str:
+        """Return the column that ``name`` (a column or a role) stands for.
+
+        Raises
+        ------
+        SpecificationError
+            If there is none, with the nearest names.
+        """
+        found = self.resolve(name, present)
+        if found is None or found not in present:
+            raise SpecificationError(f"no column {name!r} in {source}; {nearest(name, present)}")
+        return found

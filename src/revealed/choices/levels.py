@@ -1,4 +1,4 @@
-"""Labels and their order: the sorted distinct values of a column, and columns as indices into them. Imports numpy and Arrow."""
+"""Labels and their order: the sorted distinct values of a column, and columns as indices into them. Imports its own room only."""
 
 from __future__ import annotations
 
@@ -9,6 +9,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int
+
+from revealed.choices.keys import Keys, keys_of, one_array
+
+Codes = Int[np.ndarray, " cells"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,58 +31,138 @@ class Levels:
         return len(self.values)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Levels) and self.labels == other.labels
+        if self is other:
+            return True
+        if not isinstance(other, Levels) or len(self) != len(other):
+            return False
+        if self.values.type == other.values.type:
+            return bool(self.values.equals(other.values))
+        return self.labels == other.labels
 
     def __hash__(self) -> int:
-        return self._hash
-
-    @cached_property
-    def _hash(self) -> int:
-        return hash(self.labels)
+        # The ends suffice: levels are compared in full only when these agree.
+        return hash((len(self), *(label_of(self.values[i].as_py()) for i in (0, -1) if len(self))))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
         """The values as text: ``1`` for 1.0, ``True`` for true."""
         return tuple(label_of(value) for value in self.values.to_pylist())
 
-    def index(self, column: pa.ChunkedArray | pa.Array) -> Int[np.ndarray, " rows"]:
-        """Return each cell's index among the levels, -1 where it is not one of them."""
-        if isinstance(column, pa.ChunkedArray):
-            column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):  # an empty chunked array stays chunked
-            column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.array([], column.type)
-        if pa.types.is_dictionary(column.type):
-            of_entry = self.index(column.dictionary)
-            entries = column.indices.fill_null(0).to_numpy(zero_copy_only=False)
-            codes = of_entry[entries] if len(of_entry) else np.full(len(column), -1, np.int32)
-            if column.null_count:
-                codes = np.where(column.is_valid().to_numpy(zero_copy_only=False), codes, -1)
-            return codes.astype(np.int32, copy=False)
-        values = self.values
-        if column.type != values.type:
-            text = {label: i for i, label in enumerate(self.labels)}
-            return np.array([text.get(label_of(v), -1) for v in column.to_pylist()], dtype=np.int32)
-        found = pc.index_in(column, value_set=values).fill_null(-1)
+    def index(self, column: pa.ChunkedArray | pa.Array) -> Codes:
+        """Return each cell's index among the levels, -1 where it is not one of them.
+
+        Columns of another type than the levels are matched by their text: 1, 1.0 and ``"1"`` are the same level.
+        """
+        if isinstance(column, pa.ChunkedArray) and column.num_chunks > 1:
+            return np.concatenate([self.index(chunk) for chunk in column.chunks])
+        array = one_array(column)
+        if pa.types.is_dictionary(array.type):
+            return self._index_entries(array.dictionary, array.indices)
+        if array.type != self.values.type:
+            if pa.types.is_null(array.type):
+                return np.full(len(array), -1, np.int32)
+            encoded = array.dictionary_encode()
+            return self._index_entries(encoded.dictionary, encoded.indices)
+        if self._table is not None:
+            before = self._lowest - 1
+            cells = np.asarray(array.fill_null(before).to_numpy(zero_copy_only=False))
+            return self._table[np.clip(cells, before, before + len(self._table) - 1) - before]
+        if len(array) < len(self):
+            return self._index_by_key(array)
+        found = pc.index_in(array, value_set=self.values).fill_null(-1)
         return np.asarray(found.to_numpy(zero_copy_only=False)).astype(np.int32, copy=False)
 
     def union(self, other: Levels) -> Levels:
         """Return the levels of both, sorted."""
-        if self == other:
-            return self
-        values = pa.concat_arrays([self.values, other.values.cast(self.values.type)])
-        return Levels(_sorted(pc.unique(values)))
+        return union_of([self, other])
+
+    def _index_entries(self, dictionary: pa.Array, indices: pa.Array) -> Codes:
+        """Return the index of each cell of a column held as a dictionary."""
+        if dictionary.type == self.values.type:
+            of_entry = self.index(dictionary)
+        else:
+            place = {label: i for i, label in enumerate(self.labels)}
+            of_entry = np.array([place.get(label_of(v), -1) for v in dictionary.to_pylist()], dtype=np.int32)
+        of_entry = np.append(of_entry, np.int32(-1)).astype(np.int32)
+        entry = indices.cast(pa.int64()).fill_null(len(dictionary)) if indices.null_count else indices
+        return np.asarray(of_entry[entry.to_numpy(zero_copy_only=False)])
+
+    @cached_property
+    def _lowest(self) -> int:
+        return int(self.values[0].as_py())
+
+    @cached_property
+    def _table(self) -> Codes | None:
+        """The index of each whole number between the lowest and the highest level (-1 before and after), if dense."""
+        if not len(self) or not pa.types.is_signed_integer(self.values.type) or self.values.type.bit_width < 64:
+            return None
+        span = int(self.values[-1].as_py()) - self._lowest + 1
+        if span > max(4 * len(self), 1024) or self._lowest <= -(2**62):
+            return None
+        table = np.full(span + 2, -1, np.int32)
+        table[self.values.to_numpy() - (self._lowest - 1)] = np.arange(len(self), dtype=np.int32)
+        return table
+
+    @cached_property
+    def _keys(self) -> tuple[Keys, Codes]:
+        """The keys of the levels in ascending order, and the level of each."""
+        keys = keys_of(self.values)
+        order = np.argsort(keys, kind="stable").astype(np.int32)
+        return keys[order], order
+
+    def _index_by_key(self, array: pa.Array) -> Codes:
+        """Return the index of each cell of a short column among many levels, without hashing the levels each time."""
+        if pa.types.is_boolean(array.type) or not len(array):
+            return np.asarray(pc.index_in(array, value_set=self.values).fill_null(-1).to_numpy(zero_copy_only=False))
+        keys, order = self._keys
+        place = np.minimum(np.searchsorted(keys, keys_of(array)), len(keys) - 1)
+        codes = order[place]
+        same = pc.equal(self.values.take(pa.array(codes)), array).fill_null(False).to_numpy(zero_copy_only=False)
+        if bool(same.all()):
+            return codes
+        codes = np.where(same, codes, np.int32(-1))
+        odd = np.flatnonzero(~same)  # not a level, or a level that shares its key with another
+        if bool((keys[1:] == keys[:-1]).any()):
+            found = pc.index_in(array.take(pa.array(odd)), value_set=self.values).fill_null(-1)
+            codes[odd] = found.to_numpy(zero_copy_only=False)
+        return codes
 
 
-def encode(column: pa.ChunkedArray | pa.Array) -> tuple[Levels, Int[np.ndarray, " rows"]]:
+def union_of(parts: list[Levels]) -> Levels:
+    """Return the levels of all the parts, sorted.
+
+    Parts of unlike types (whole numbers and fractions, say) become levels of the wider type, or text.
+    """
+    distinct = list(dict.fromkeys(parts))
+    if len(distinct) == 1:
+        return distinct[0]
+    types = {part.values.type for part in distinct if len(part)}
+    if len(types) <= 1:
+        kind = next(iter(types), pa.null())
+        arrays = [part.values for part in distinct if len(part)]
+    elif all(pa.types.is_integer(t) or pa.types.is_floating(t) for t in types):
+        kind = pa.float64() if any(pa.types.is_floating(t) for t in types) else pa.int64()
+        arrays = [part.values.cast(kind) for part in distinct if len(part)]
+    else:
+        kind = pa.large_string()
+        arrays = [pa.array(part.labels, kind) for part in distinct]
+    return Levels(_sorted(pc.unique(pa.chunked_array(arrays, kind))))
+
+
+def encode(column: pa.ChunkedArray | pa.Array) -> tuple[Levels, Codes]:
     """Return the levels of a column and the column as indices into them."""
-    array = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(array, pa.ChunkedArray):
-        array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], array.type)
-    if not pa.types.is_dictionary(array.type):
-        array = array.dictionary_encode()
-    present = pc.drop_null(pc.unique(array.indices))
-    levels = Levels(_sorted(array.dictionary.take(present)))
-    return levels, levels.index(array)
+    levels = levels_in(column)
+    return levels, levels.index(column)
+
+
+def levels_in(column: pa.ChunkedArray | pa.Array) -> Levels:
+    """Return the sorted distinct values of a column."""
+    if isinstance(column, pa.ChunkedArray) and column.num_chunks > 1 and pa.types.is_dictionary(column.type):
+        return union_of([levels_in(chunk) for chunk in column.chunks])
+    array = one_array(column)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary.take(pc.drop_null(pc.unique(array.indices)))
+    return Levels(_sorted(pc.drop_null(pc.unique(array))))
 
 
 def label_of(value: object) -> str:
@@ -89,8 +173,6 @@ def label_of(value: object) -> str:
 
 
 def _sorted(values: pa.Array) -> pa.Array:
-    return values.take(pc.array_sort_indices(values)) if not pa.types.is_boolean(values.type) else _sorted_flags(values)
-
-
-def _sorted_flags(values: pa.Array) -> pa.Array:
-    return pa.array(sorted(values.to_pylist()), pa.bool_())
+    if pa.types.is_boolean(values.type):
+        return pa.array(sorted(values.to_pylist()), pa.bool_())
+    return values.take(pc.array_sort_indices(values))

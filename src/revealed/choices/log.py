@@ -2,88 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int
 
-from revealed.choices import checks
 from revealed.choices.columns import Columns
-from revealed.choices.levels import Levels, encode
+from revealed.choices.facts import Facts, LevelCounts
+from revealed.choices.keys import one_array
+from revealed.choices.levels import Levels, levels_in
+from revealed.choices.summary import Description
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 
 #: Sums are taken over blocks of this many consecutive cases, counted from the start of the whole log, whoever sums.
 #: It is a property of the log and not of an engine, so that every engine adds the very same block sums.
-BLOCK_CASES = 256
+BLOCK_CASES = 2048
 
-
-@dataclass(frozen=True)
-class Facts:
-    """What is known of a log without any model; facts of parts merge with ``+``.
-
-    Parameters
-    ----------
-    n_cases, n_rows : int
-        Choice situations, and rows (alternatives over all cases).
-    n_choices : float
-        Choices made: the weighted number of cases, or of counted choices.
-    levels : Levels
-        The alternatives, sorted.
-    chosen : dict
-        Alternative to the weighted number of times it was chosen.
-    smallest_set, largest_set : int
-        The smallest and largest number of available alternatives in a case.
-    null_log_likelihood : float
-        The log-likelihood when each available alternative is equally likely.
-    persons : Levels or None
-        The decision makers, None when each case is its own person.
-    """
-
-    n_cases: int
-    n_rows: int
-    n_choices: float
-    levels: Levels
-    chosen: Mapping[str, float]
-    smallest_set: int
-    largest_set: int
-    null_log_likelihood: float
-    persons: Levels | None
-
-    @property
-    def n_persons(self) -> int:
-        """The number of decision makers."""
-        return self.n_cases if self.persons is None else len(self.persons)
-
-    def __add__(self, other: Facts) -> Facts:
-        levels = self.levels.union(other.levels)
-        persons = None
-        if self.persons is not None and other.persons is not None:
-            persons = self.persons.union(other.persons)
-        return Facts(
-            n_cases=self.n_cases + other.n_cases,
-            n_rows=self.n_rows + other.n_rows,
-            n_choices=self.n_choices + other.n_choices,
-            levels=levels,
-            chosen={a: self.chosen.get(a, 0.0) + other.chosen.get(a, 0.0) for a in levels.labels},
-            smallest_set=min(self.smallest_set, other.smallest_set),
-            largest_set=max(self.largest_set, other.largest_set),
-            null_log_likelihood=self.null_log_likelihood + other.null_log_likelihood,
-            persons=persons,
-        )
+#: A sample of a log is made of runs of this many consecutive cases, evenly spaced.
+SAMPLE_CASES = 256
 
 
 @dataclass(frozen=True)
 class Partition:
-    """Cases ``start`` to ``stop`` of a log held in memory; what an engine maps over."""
+    """Cases ``start`` to ``stop`` of a log held in memory; what an engine maps over.
+
+    With ``every`` above one it is a sample: only each so-many-th run of SAMPLE_CASES cases counts.
+    """
 
     log: ChoiceLog
     start: int
     stop: int
+    every: int = 1
 
 
 class ChoiceLog:
@@ -101,6 +56,8 @@ class ChoiceLog:
         Whether ``chosen`` holds counts rather than 0/1.
     source : str
         Where the log came from, for messages.
+    offsets : array of int, shape (n_cases + 1,)
+        The first row of each case, and the number of rows.
     first_case : int
         The index of the first case in the stream this log is a batch of; 0 for a whole log.
     """
@@ -114,15 +71,20 @@ class ChoiceLog:
         source: str = "table",
         offsets: Int[np.ndarray, " n_cases_plus_1"],
         first_case: int = 0,
+        rows: Int[np.ndarray, " rows"] | int = 0,
         shared_facts: Facts | None = None,
     ) -> None:
-        """Hold parts already checked; use :meth:`from_table` at the door."""
+        """Hold parts already checked; use :meth:`from_table` at the door.
+
+        ``rows`` numbers each row as its source does; an integer says how many rows of the source come before ours.
+        """
         self.table = table
         self.columns = columns
         self.counts = counts
         self.source = source
         self.offsets = offsets
         self.first_case = first_case
+        self._rows = rows
         self._shared_facts = shared_facts
         self._numbers: dict[str, Float[np.ndarray, " rows"]] = {}
         self._codes: dict[tuple[str, Levels], Int[np.ndarray, " rows"]] = {}
@@ -163,16 +125,10 @@ class ChoiceLog:
         DataError
             With each problem, its rows and its remedy.
         """
+        from revealed.choices.door import admit  # the door knows the log, not the other way round
+
         columns = columns or Columns()
-        columns.require(table.column_names, source)
-        table, offsets, rows = checks.with_cases_together(table, columns, source)
-        if outside is not None:
-            table, offsets, rows = checks.with_outside_option(table, columns, offsets, rows, outside, source)
-        log = cls(table, columns, counts=counts, source=source, offsets=offsets)
-        problems = checks.find_problems(log, attributes, rows)
-        if problems:
-            raise DataError(source, problems)
-        return log
+        return admit(table, columns, counts=counts, outside=outside, attributes=tuple(attributes), source=source)
 
     # ---- size -----------------------------------------------------------------------------------------------------
 
@@ -209,40 +165,38 @@ class ChoiceLog:
         size = int(self.offsets[1] - self.offsets[0])
         return size if self.n_rows == size * self.n_cases and bool((self.sizes == size).all()) else None
 
+    def row_numbers(self, index: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+        """Return the numbers that rows have in the source, from 1: a CSV's first data row is 1."""
+        return index + (self._rows + 1) if isinstance(self._rows, int) else self._rows[index]
+
     # ---- roles ----------------------------------------------------------------------------------------------------
 
     @cached_property
     def facts(self) -> Facts:
         """What is known of the log without any model."""
-        if self._shared_facts is not None:
-            return self._shared_facts
-        return self.own_facts
+        return self.own_facts if self._shared_facts is None else self._shared_facts
 
     @cached_property
     def own_facts(self) -> Facts:
         """The facts of just these cases, even when the log is a batch of a stream."""
-        levels, codes = encode(self.table.column(self.columns.alternative))
-        self._codes[(self.columns.alternative, levels)] = codes
-        weight_rows = self.chosen if self.weights is None else self.chosen * np.repeat(self.weights, self.sizes)
-        taken = np.bincount(codes, weights=weight_rows, minlength=len(levels))
+        name = self.columns.alternative
+        levels = levels_in(self.table.column(name))
+        weights = self.chosen if self.weights is None else self.chosen * np.repeat(self.weights, self.sizes)
         if self.available is None:
             sets = self.sizes
         else:
             sets = np.add.reduceat(self.available, self.offsets[:-1], dtype=np.int64)
         per_case = self.choices_per_case if self.weights is None else self.choices_per_case * self.weights
-        persons = None
-        if self.columns.person is not None:
-            persons, _ = encode(self.table.column(self.columns.person))
         return Facts(
             n_cases=self.n_cases,
             n_rows=self.n_rows,
             n_choices=float(per_case.sum()),
             levels=levels,
-            chosen=dict(zip(levels.labels, taken.tolist(), strict=True)),
-            smallest_set=int(sets.min()),
-            largest_set=int(sets.max()),
+            chosen=LevelCounts(levels, np.bincount(self.codes(name, levels), weights, minlength=len(levels))),
+            smallest_set=int(sets.min(initial=np.iinfo(np.int64).max)),
+            largest_set=int(sets.max(initial=0)),
             null_log_likelihood=float(-(per_case * np.log(np.maximum(sets, 1))).sum()),
-            persons=persons,
+            persons=None if self.columns.person is None else levels_in(self.first_cells(self.columns.person)),
         )
 
     @cached_property
@@ -260,7 +214,7 @@ class ChoiceLog:
         """Choices made in each case: 1, or the sum of the counts."""
         if not self.counts:
             return np.ones(self.n_cases)
-        return np.add.reduceat(self.chosen, self.offsets[:-1])
+        return np.add.reduceat(self.chosen, self.offsets[:-1], dtype=np.float64) if self.n_cases else np.ones(0)
 
     @cached_property
     def available(self) -> Bool[np.ndarray, " rows"] | None:
@@ -289,12 +243,16 @@ class ChoiceLog:
             return np.arange(self.first_case, self.first_case + self.n_cases)
         persons = self.facts.persons
         assert persons is not None
-        return self.codes(self.columns.person, persons)[self.offsets[:-1]].astype(np.int64)
+        return persons.index(self.first_cells(self.columns.person)).astype(np.int64)
 
     @cached_property
     def case_labels(self) -> pa.Array:
         """The label of each case."""
-        return self.table.column(self.columns.case).take(pa.array(self.offsets[:-1]))
+        return self.first_cells(self.columns.case)
+
+    def first_cells(self, name: str) -> pa.Array:
+        """Return a column's cell in the first row of each case."""
+        return one_array(self.table.column(self.column_name(name))).take(pa.array(self.offsets[:-1]))
 
     # ---- attributes -----------------------------------------------------------------------------------------------
 
@@ -312,42 +270,29 @@ class ChoiceLog:
         SpecificationError
             If there is none, with the nearest names.
         """
-        found = self.columns.resolve(name, self.table.column_names)
-        if found is None:
-            raise SpecificationError(f"no column {name!r} in {self.source}; {nearest(name, self.table.column_names)}")
-        return found
+        return self.columns.find(name, self.table.column_names, self.source)
 
     def is_categorical(self, name: str) -> bool:
         """Whether a column holds labels rather than numbers."""
-        kind = self.table.schema.field(self.column_name(name)).type
-        if pa.types.is_dictionary(kind):
-            kind = kind.value_type
-        return not (
-            pa.types.is_integer(kind)
-            or pa.types.is_floating(kind)
-            or pa.types.is_decimal(kind)
-            or pa.types.is_boolean(kind)
-        )
+        return not holds_numbers(self.table.schema.field(self.column_name(name)).type)
 
     def numbers(self, name: str) -> np.ndarray:
-        """Return a column as numbers (float64, or float32 and integers as stored), missing cells as NaN.
+        """Return a column as numbers (float32 as stored, all else float64), missing cells as NaN.
 
         Raises
         ------
         SpecificationError
             If there is no such column, or it holds labels.
+        DataError
+            If it mixes numbers and text, with the rows that hold text.
         """
         column = self.column_name(name)
         if column not in self._numbers:
             if self.is_categorical(column):
-                raise SpecificationError(f"column {column!r} holds labels, not numbers; write C({name}) to use them")
-            data = self.table.column(column)
-            if pa.types.is_dictionary(data.type):
-                data = data.cast(data.type.value_type)
-            if pa.types.is_boolean(data.type) or pa.types.is_decimal(data.type) or data.null_count:
-                data = data.cast(pa.float64())
-            array = data.combine_chunks() if data.num_chunks != 1 else data.chunk(0)
-            self._numbers[column] = np.asarray(array.to_numpy(zero_copy_only=False))
+                from revealed.choices.cells import refuse_labels
+
+                refuse_labels(self, column, name)
+            self._numbers[column] = as_numbers(self.table.column(column))
         return self._numbers[column]
 
     def codes(self, name: str, levels: Levels) -> Int[np.ndarray, " rows"]:
@@ -363,12 +308,14 @@ class ChoiceLog:
         column = self.column_name(name)
         if column == self.columns.alternative:
             return self.facts.levels
-        return encode(self.table.column(column))[0]
+        return levels_in(self.table.column(column))
 
     # ---- parts ----------------------------------------------------------------------------------------------------
 
-    def batches(self) -> Iterator[ChoiceLog]:
-        """Yield the log itself: a log in memory is one batch."""
+    def batches(self, columns: Iterable[str] | None = None) -> Iterator[ChoiceLog]:
+        """Yield the log itself: a log in memory is one batch, with all its columns."""
+        for name in columns or ():
+            self.column_name(name)
         yield self
 
     def partitions(self, count: int) -> list[Partition]:
@@ -384,42 +331,49 @@ class ChoiceLog:
 
     def take_cases(self, cases: Int[np.ndarray, " some"] | Bool[np.ndarray, " n_cases"]) -> ChoiceLog:
         """Return the log of some cases, by index or mask, in the order given."""
-        chosen_cases = np.flatnonzero(cases) if cases.dtype == bool else np.asarray(cases)
-        sizes = self.sizes[chosen_cases]
-        offsets = np.concatenate([[0], np.cumsum(sizes)])
-        rows = np.repeat(self.offsets[chosen_cases] - offsets[:-1], sizes) + np.arange(offsets[-1])
+        picked = np.flatnonzero(cases) if cases.dtype == bool else np.asarray(cases)
+        sizes = self.sizes[picked]
+        offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        rows = np.repeat(self.offsets[picked] - offsets[:-1], sizes) + np.arange(offsets[-1])
         table = self.table.take(pa.array(rows)).combine_chunks()
-        return ChoiceLog(table, self.columns, counts=self.counts, source=self.source, offsets=offsets)
+        return self._like(table, offsets=offsets, rows=self.row_numbers(rows), first_case=0, shared_facts=None)
 
     def with_columns(self, new: Mapping[str, Any]) -> ChoiceLog:
         """Return the log with columns replaced or added (one value per row); roles are not checked again."""
         table = self.table
+        replaced = set()
         for name, values in new.items():
-            column = self.column_name(name) if self.columns.resolve(name, table.column_names) else name
-            array = pa.chunked_array([values]) if isinstance(values, pa.Array) else pa.chunked_array([pa.array(values)])
+            column = self.columns.resolve(name, table.column_names) or name
+            array = pa.chunked_array([values if isinstance(values, pa.Array) else pa.array(values)])
+            if len(array) != self.n_rows:
+                raise SpecificationError(f"column {name!r} has {len(array):,} values for {self.n_rows:,} rows")
             index = table.schema.get_field_index(column)
             table = table.append_column(column, array) if index < 0 else table.set_column(index, column, array)
-        return ChoiceLog(
-            table,
-            self.columns,
-            counts=self.counts,
-            source=self.source,
-            offsets=self.offsets,
-            first_case=self.first_case,
-            shared_facts=self._shared_facts,
-        )
+            replaced.add(column)
+        log = self._like(table)
+        log._numbers = {column: array for column, array in self._numbers.items() if column not in replaced}
+        log._codes = {key: codes for key, codes in self._codes.items() if key[0] not in replaced}
+        return log
 
     def with_facts(self, facts: Facts) -> ChoiceLog:
         """Return the log as a batch of a stream whose facts are given."""
-        return ChoiceLog(
-            self.table,
-            self.columns,
-            counts=self.counts,
-            source=self.source,
-            offsets=self.offsets,
-            first_case=self.first_case,
-            shared_facts=facts,
-        )
+        return self._like(self.table, shared_facts=facts)
+
+    def renamed(self, source: str) -> ChoiceLog:
+        """Return the log under another name for messages."""
+        return self._like(self.table, source=source)
+
+    def _like(self, table: pa.Table, **changed: Any) -> ChoiceLog:
+        """Return a log of another table, all else as ours but for what is named."""
+        parts = {
+            "counts": self.counts,
+            "source": self.source,
+            "offsets": self.offsets,
+            "first_case": self.first_case,
+            "rows": self._rows,
+            "shared_facts": self._shared_facts,
+        }
+        return ChoiceLog(table, self.columns, **(parts | changed))
 
     def __add__(self, other: ChoiceLog) -> ChoiceLog:
         """Append another log of the same shape; its cases come after ours and must be new."""
@@ -428,30 +382,87 @@ class ChoiceLog:
         missing = [c for c in self.table.column_names if c not in other.table.column_names]
         if missing:
             raise SpecificationError(f"the log to add has no column {missing[0]!r}")
-        mine = self.table.column(self.columns.case)
-        shared = pc.sum(pc.is_in(other.case_labels, value_set=mine.combine_chunks().cast(other.case_labels.type)))
-        if shared.as_py():
-            raise DataError(
-                other.source,
-                [
-                    Problem(
-                        what="cases that are in the log already",
-                        remedy="give new cases new labels, or drop them",
-                        where=f"column {self.columns.case!r}",
-                        count=shared.as_py(),
-                    )
-                ],
+        known = levels_in(self.case_labels).index(other.case_labels) >= 0
+        if known.any():
+            again = np.flatnonzero(known)
+            problem = Problem(
+                what="cases that are in the log already",
+                remedy="give new cases new labels, or drop them",
+                where=f"column {self.columns.case!r}",
+                cases=tuple(str(other.case_labels[int(i)].as_py()) for i in again[:5]),
+                count=len(again),
             )
-        added = other.table.select(self.table.column_names).cast(self.table.schema)
-        table = pa.concat_tables([self.table, added]).combine_chunks()
+            raise DataError(other.source, [problem])
+        parts = [self.table, other.table.select(self.table.column_names)]
+        try:
+            table = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+        except pa.ArrowInvalid as error:
+            raise SpecificationError(f"the log to add holds other kinds of cells: {error}") from None
         offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
-        return ChoiceLog(table, self.columns, counts=self.counts, source=self.source, offsets=offsets)
+        return self._like(table, offsets=offsets, rows=0, shared_facts=None)
 
-    def renamed(self, source: str) -> ChoiceLog:
-        """Return the log under another name for messages."""
-        log = self.with_columns({})
-        log.source = source
-        return log
+    # ---- out ------------------------------------------------------------------------------------------------------
+
+    def describe(self) -> Description:
+        """Return what the log holds, as data: cases, persons, shares, choice sets, attributes."""
+        from revealed.choices.describe import describe
+
+        return describe(self)
+
+    def to_arrow(self) -> pa.Table:
+        """Return the rows as an Arrow table whose metadata tell :func:`revealed.read` the roles."""
+        from revealed.choices.export import labelled
+
+        return labelled(self)
+
+    def to_pandas(self) -> Any:
+        """Return the rows as a pandas data frame."""
+        from revealed.choices.export import to_pandas
+
+        return to_pandas(self)
+
+    def to_polars(self) -> Any:
+        """Return the rows as a polars data frame."""
+        from revealed.choices.export import to_polars
+
+        return to_polars(self)
+
+    def to_duckdb(self, connection: Any = None) -> Any:
+        """Return the rows as a DuckDB relation on ``connection`` (by default DuckDB's own)."""
+        from revealed.choices.export import to_duckdb
+
+        return to_duckdb(self, connection)
+
+    def to_parquet(self, path: str | PathLike[str]) -> Path:
+        """Write the rows and the roles to a Parquet file, all or nothing, and return its path."""
+        from revealed.choices.export import to_parquet
+
+        return to_parquet(self, path)
 
 
-__all__ = ["BLOCK_CASES", "ChoiceLog", "Facts", "Partition"]
+def holds_numbers(kind: pa.DataType) -> bool:
+    """Whether columns of an Arrow type are numbers (flags included) rather than labels."""
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or pa.types.is_decimal(kind)
+        or pa.types.is_boolean(kind)
+    )
+
+
+def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
+    """Return a column of numbers as float64, or float32 as stored; missing cells become NaN.
+
+    Whole numbers become fractions too: products of narrow integers would wrap around without a word.
+    """
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type) or column.null_count:
+        column = column.cast(pa.float32() if pa.types.is_float32(column.type) else pa.float64(), safe=False)
+    array = np.asarray(one_array(column).to_numpy(zero_copy_only=False))
+    return array if array.dtype == np.float32 else array.astype(np.float64, copy=False)
+
+
+__all__ = ["BLOCK_CASES", "ChoiceLog", "Facts", "Partition", "as_numbers", "holds_numbers"]

@@ -1,0 +1,177 @@
+"""Cells that cannot be used: missing, infinite, or text among numbers. Imports its own room only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NoReturn
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from jaxtyping import Bool, Int
+
+from revealed.choices.arrange import is_missing
+from revealed.choices.keys import one_array
+from revealed.choices.log import ChoiceLog, holds_numbers
+from revealed.errors import DataError, Problem, SpecificationError, nearest
+
+#: How many rows, cases and cells of a kind a message shows.
+SHOWN = 5
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+
+
+def find_bad_cells(log: ChoiceLog, names: Iterable[str]) -> list[Problem]:
+    """Return what is wrong with the cells of columns that a utility is about to use.
+
+    A cell may be missing where its alternative is not available. Text may be any label; a column that is mostly
+    numbers with some text in between is refused with the rows that hold text.
+
+    Parameters
+    ----------
+    log : ChoiceLog
+        The log, or a batch of one.
+    names : iterable of str
+        Columns, or roles.
+
+    Returns
+    -------
+    list of Problem
+        One for each kind of fault of each column, with its rows numbered as in the source.
+    """
+    problems: list[Problem] = []
+    for name in dict.fromkeys(names):
+        column = log.columns.resolve(name, log.table.column_names)
+        if column is None or column not in log.table.column_names:
+            problems.append(
+                Problem(what=f"no column {name!r}", remedy=nearest(name, log.table.column_names), where="attributes")
+            )
+        elif holds_numbers(log.table.schema.field(column).type):
+            problems += _bad_numbers(log, column)
+        else:
+            problems += _bad_labels(log, column)
+    return problems
+
+
+def _bad_numbers(log: ChoiceLog, column: str) -> list[Problem]:
+    cells = log.numbers(column)
+    finite = np.isfinite(cells)
+    if bool(finite.all()):
+        return []
+    usable = finite if log.available is None else finite | ~log.available
+    missing = ~usable & np.isnan(cells)
+    infinite = ~usable & np.isinf(cells)
+    remedy = "fill them in, drop their cases, or mark the alternatives as not available"
+    found = []
+    if missing.any():
+        found.append(at_rows(log, missing, "missing cells", remedy, f"column {column!r}"))
+    if infinite.any():
+        found.append(at_rows(log, infinite, "infinite cells", "put a finite number there", f"column {column!r}"))
+    return found
+
+
+def _bad_labels(log: ChoiceLog, column: str) -> list[Problem]:
+    data = log.table.column(column)
+    where = f"column {column!r}"
+    if pa.types.is_nested(data.type):
+        remedy = "unpack it into columns of numbers or labels"
+        return [Problem(what=f"cells of type {data.type}, neither numbers nor labels", remedy=remedy, where=where)]
+    found = []
+    missing = is_missing(data)
+    if missing is not None and log.available is not None:
+        missing = missing & log.available
+    if missing is not None and missing.any():
+        remedy = "fill them in, drop their cases, or mark the alternatives as not available"
+        found.append(at_rows(log, missing, "missing cells", remedy, where))
+    mixed = text_among_numbers(data)
+    if mixed is not None:
+        found.append(mixed_problem(log, column, mixed))
+    return found
+
+
+def text_among_numbers(data: pa.ChunkedArray) -> Bool[np.ndarray, " rows"] | None:
+    """Return where a text column that is mostly numbers holds text; None for a column of labels."""
+    array = one_array(data)
+    if pa.types.is_dictionary(array.type):
+        odd = text_among_numbers(pa.chunked_array([array.dictionary]))
+        if odd is None:
+            return None
+        entry = array.indices.cast(pa.int64()).fill_null(len(odd)).to_numpy(zero_copy_only=False)
+        cells = np.append(odd, False)[entry]
+        return cells if 2 * int(cells.sum()) < len(cells) else None
+    if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)) or not len(array):
+        return None
+    head = array[:1000]
+    probe = pc.mean(pc.match_substring_regex(head, _NUMBER)).as_py()
+    if probe is None or probe < 0.5:
+        return None  # labels, by the look of the first thousand cells
+    text = pc.invert(pc.match_substring_regex(array, _NUMBER)).fill_null(False)
+    odd = np.asarray(text.to_numpy(zero_copy_only=False)) & (
+        np.asarray(pc.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False)) > 0
+    )
+    return odd if 0 < int(odd.sum()) < 0.5 * len(array) else None
+
+
+def mixed_problem(log: ChoiceLog, column: str, odd: Bool[np.ndarray, " rows"]) -> Problem:
+    """Return the problem of a column that mixes numbers and text."""
+    return at_rows(
+        log,
+        odd,
+        f"numbers mixed with text: {shown_cells(log, column, np.flatnonzero(odd))}",
+        "correct these cells, or leave them empty and say which rows are not available",
+        f"column {column!r}",
+    )
+
+
+def refuse_labels(log: ChoiceLog, column: str, name: str) -> NoReturn:
+    """Raise the error of a column of labels, or of numbers mixed with text, that is asked for as numbers."""
+    odd = text_among_numbers(log.table.column(column))
+    if odd is not None:
+        raise DataError(log.source, [mixed_problem(log, column, odd)])
+    raise SpecificationError(f"column {column!r} holds labels, not numbers; write C({name}) to use them")
+
+
+def at_rows(
+    log: ChoiceLog, mask: Bool[np.ndarray, " rows"] | Int[np.ndarray, " some"], what: str, remedy: str, where: str = ""
+) -> Problem:
+    """Return a problem of some rows, with the first few of them and their cases."""
+    index = np.flatnonzero(mask) if mask.dtype == bool else mask
+    first = index[:SHOWN]
+    cases = np.searchsorted(log.offsets, first, side="right") - 1
+    return Problem(
+        what=what,
+        remedy=remedy,
+        where=where,
+        rows=tuple(log.row_numbers(first).tolist()),
+        cases=case_names(log, np.unique(cases)),
+        count=len(index),
+    )
+
+
+def at_cases(
+    log: ChoiceLog, mask: Bool[np.ndarray, " n_cases"], what: str, remedy: str, where: str = ""
+) -> Problem:
+    """Return a problem of some cases, with the first few of them and their first rows."""
+    index = np.flatnonzero(mask)
+    return Problem(
+        what=what,
+        remedy=remedy,
+        where=where,
+        rows=tuple(log.row_numbers(log.offsets[index[:SHOWN]]).tolist()),
+        cases=case_names(log, index[:SHOWN]),
+        count=len(index),
+    )
+
+
+def case_names(log: ChoiceLog, cases: Int[np.ndarray, " some"]) -> tuple[str, ...]:
+    """Return the labels of some cases as text."""
+    column = one_array(log.table.column(log.columns.case))
+    return tuple(str(cell) for cell in column.take(pa.array(log.offsets[cases])).to_pylist())
+
+
+def shown_cells(log: ChoiceLog, column: str, index: Int[np.ndarray, " some"]) -> str:
+    """Return the first few distinct values of some cells, for a message."""
+    cells = one_array(log.table.column(column)).take(pa.array(index[:1000])).to_pylist()
+    distinct = list(dict.fromkeys(cells))
+    listed = ", ".join(repr(cell) if isinstance(cell, str) else f"{cell:g}" for cell in distinct[:SHOWN])
+    return listed + (", …" if len(distinct) > SHOWN else "")

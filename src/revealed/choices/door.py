@@ -1,0 +1,81 @@
+"""The door of a log: a table is put in order, checked, and let in or refused. Imports its own room only."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from revealed.choices.arrange import Rows, plain, require_no_counts, with_cases_together, with_outside_option
+from revealed.choices.checks import find_problems
+from revealed.choices.columns import Columns
+from revealed.choices.levels import levels_in
+from revealed.choices.log import ChoiceLog
+from revealed.errors import DataError, Problem, nearest
+
+
+def admit(
+    table: pa.Table,
+    columns: Columns,
+    *,
+    counts: bool = False,
+    outside: str | None = None,
+    attributes: tuple[str, ...] = (),
+    source: str = "table",
+    rows: Rows | int = 0,
+) -> ChoiceLog:
+    """Return the log of a table, or raise one DataError that lists every problem; see :meth:`ChoiceLog.from_table`.
+
+    ``rows`` numbers each row as its source does.
+    """
+    if outside is not None:
+        require_no_counts(counts)
+    table = plain(table, source)
+    require_columns(table.column_names, columns, attributes, source)
+    if table.num_rows == 0:
+        remedy = "check that the file or query holds choices, and the filter if there is one"
+        raise DataError(source, [Problem("there are no rows", remedy)])
+    arranged = with_cases_together(table, columns, rows)
+    if len(arranged.offsets) == 1:
+        raise DataError(source, arranged.problems)
+    problems = arranged.problems
+    if outside is not None:
+        if outside in levels_in(arranged.table.column(columns.alternative)).labels:
+            remedy = "leave outside= away, or give the outside option another name"
+            problems.append(Problem(f"the outside option {outside!r} is an alternative of the log already", remedy))
+        else:
+            arranged = with_outside_option(arranged, columns, outside)
+    log = ChoiceLog(
+        arranged.table, columns, counts=counts, source=source, offsets=arranged.offsets, rows=arranged.rows
+    )
+    problems = problems + find_problems(log, attributes)
+    if problems:
+        raise DataError(source, problems)
+    return log
+
+
+def require_columns(present: list[str], columns: Columns, attributes: tuple[str, ...], source: str) -> None:
+    """Raise DataError naming each role and attribute whose column is not there, with the nearest names."""
+    problems = [
+        Problem(
+            what=f"no column {column!r} for the role {role!r}",
+            remedy=f"name it with {role}=…; {nearest(column, present)}",
+        )
+        for role, column in columns.roles().items()
+        if column not in present
+    ]
+    problems += [
+        Problem(what=f"no column {name!r} among the attributes", remedy=nearest(name, present))
+        for name in attributes
+        if columns.resolve(name, present) is None
+    ]
+    doubled = [(a, b) for a, b in _pairs(columns.roles()) if columns.roles()[a] == columns.roles()[b]]
+    problems += [
+        Problem(what=f"the roles {a!r} and {b!r} have the same column", remedy="give each role a column of its own")
+        for a, b in doubled
+    ]
+    if problems:
+        raise DataError(source, problems)
+
+
+def _pairs(roles: dict[str, str]) -> list[tuple[str, str]]:
+    names = list(roles)
+    return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if {a, b} != {"case", "person"}]

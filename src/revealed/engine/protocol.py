@@ -1,0 +1,45 @@
+"""What an engine is: it maps a task over partitions of a log and adds the results. Imports choices only.
+
+Any machinery that can do that is an engine: this process, threads, later a cluster. Because evidence adds exactly and
+partitions are whole blocks of the log, each engine returns the same bits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, Self, TypeVar
+
+from revealed.choices.log import ChoiceLog, Partition
+from revealed.choices.stream import ChoiceStream
+
+
+class Addable(Protocol):
+    """Anything with ``+``."""
+
+    def __add__(self, other: Self, /) -> Self: ...
+
+
+Sum = TypeVar("Sum", bound=Addable)
+Task = Callable[[Partition], Sum]
+
+#: Called with the number of cases just done and the number in all (None when not known yet).
+Progress = Callable[[int, int | None], None]
+
+
+class Engine(Protocol):
+    """Maps a task over the partitions of a log and adds what comes back."""
+
+    def sum(self, task: Task[Sum], choices: ChoiceLog | ChoiceStream, progress: Progress | None = None) -> Sum:
+        """Return the sum of ``task(partition)`` over partitions that together are the log.
+
+        Parameters
+        ----------
+        task : callable
+            Given a :class:`Partition` of whole blocks; must not keep or change it.
+        choices : ChoiceLog or ChoiceStream
+            What to sum over.
+        progress : callable, optional
+            Told of the cases done, from the calling thread.
+        """
+        ...
+

@@ -1,0 +1,74 @@
+"""The engine of threads over blocks. Imports choices only."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from revealed.choices.log import ChoiceLog, Partition
+from revealed.choices.stream import ChoiceStream
+from revealed.engine.blas import single_threaded_blas
+from revealed.engine.protocol import Progress, Sum, Task
+from revealed.errors import SpecificationError
+
+
+@dataclass(frozen=True)
+class Threads:
+    """Sums on several threads; numpy lets go of the interpreter inside a block.
+
+    Parameters
+    ----------
+    count : int, optional
+        Threads; by default the processors this process may use.
+    """
+
+    count: int = 0
+
+    def __post_init__(self) -> None:
+        if self.count < 0:
+            raise SpecificationError(f"the number of threads must be positive, not {self.count}")
+
+    def sum(self, task: Task[Sum], choices: ChoiceLog | ChoiceStream, progress: Progress | None = None) -> Sum:
+        """Return the sum of the task over the log; see :class:`Engine`.
+
+        A stream is read by the calling thread while the others sum; at most two batches a thread wait in memory.
+        """
+        count = self.count or len(os.sched_getaffinity(0))
+        total: Sum | None = None
+        waiting: deque[tuple[Partition, Future[Sum]]] = deque()
+        pool = ThreadPoolExecutor(count, thread_name_prefix="revealed")
+        try:
+            with single_threaded_blas():
+                for partition in _partitions(choices, count):
+                    waiting.append((partition, pool.submit(task, partition)))
+                    while len(waiting) > 2 * count:
+                        total = _take(waiting, total, choices, progress)
+                while waiting:
+                    total = _take(waiting, total, choices, progress)
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
+        assert total is not None, "a log has at least one case"
+        return total
+
+
+def _partitions(choices: ChoiceLog | ChoiceStream, count: int) -> Iterator[Partition]:
+    # Several partitions a thread even out their ends; a batch of a stream is small enough to be one.
+    pieces = 8 * count if isinstance(choices, ChoiceLog) else 1
+    for batch in choices.batches():
+        yield from batch.partitions(pieces)
+
+
+def _take(
+    waiting: deque[tuple[Partition, Future[Sum]]],
+    total: Sum | None,
+    choices: ChoiceLog | ChoiceStream,
+    progress: Progress | None,
+) -> Sum:
+    partition, future = waiting.popleft()
+    part = future.result()
+    if progress is not None:
+        progress(partition.stop - partition.start, choices.facts.n_cases)
+    return part if total is None else total + part

@@ -1,0 +1,23 @@
+"""Evidence objects, Gaussians in natural parameters, the Newton driver. Imports engine and choices."""
+
+from revealed.evidence.evidence import Detail, Evidence, Ledger, Tally
+from revealed.evidence.exact import ExactSum
+from revealed.evidence.gaussian import Gaussian
+from revealed.evidence.newton import Maximum, NewtonOptions, Region, Sample, maximise
+from revealed.evidence.status import NotIdentified, Status
+
+__all__ = [
+    "Detail",
+    "Evidence",
+    "ExactSum",
+    "Gaussian",
+    "Ledger",
+    "Maximum",
+    "NewtonOptions",
+    "NotIdentified",
+    "Region",
+    "Sample",
+    "Status",
+    "Tally",
+    "maximise",
+]

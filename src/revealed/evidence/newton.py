@@ -1,0 +1,420 @@
+"""The Newton driver of all models: a trust region over evidence alone. Imports its own room only.
+
+It never sees data, only a function from parameters to :class:`Evidence`. A full pass over a large log is what costs,
+so it first climbs on samples of cases (evidence of a few blocks), then moves to the full log with the sample's
+information for one score-only pass, and Newton's quadratic convergence does the rest: two or three full passes.
+
+The last step is taken from the last evidence and not evaluated again. It stops when the step changes utilities by less
+than ``tolerance`` (root mean square, utility units, that is ``sqrt(score' information⁻¹ score / cases)``); the error
+that remains is of the order of the square of that step, so estimates agree to about ``tolerance²`` however they were
+reached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from revealed.errors import EvidenceError
+from revealed.evidence.evidence import Detail, Evidence
+from revealed.evidence.gaussian import Gaussian
+from revealed.evidence.status import (
+    RANK_TOLERANCE,
+    NotIdentified,
+    Status,
+    collinearities,
+    condition_number,
+    involved,
+    scaled,
+)
+
+EvidenceAt = Callable[[Float[np.ndarray, " K"], Detail], Evidence]
+
+
+@dataclass(frozen=True)
+class NewtonOptions:
+    """How far and how long to climb.
+
+    Parameters
+    ----------
+    tolerance : float
+        The utility step (root mean square) below which the climb ends.
+    max_passes : int
+        The most passes over the full log.
+    """
+
+    tolerance: float = 3e-6
+    max_passes: int = 60
+
+
+@dataclass(frozen=True, eq=False)
+class Maximum:
+    """Where the climb ended.
+
+    Parameters
+    ----------
+    params : ndarray of float64, shape (K,)
+        The maximiser.
+    evidence : Evidence
+        The last evidence, taken within ``status.utility_step`` of it.
+    status : Status
+        How it went.
+    """
+
+    params: Float[np.ndarray, " K"]
+    evidence: Evidence
+    status: Status
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Evidence from some of the cases, to climb on first.
+
+    Parameters
+    ----------
+    evidence_at : callable
+        As for the full log.
+    n_cases : int
+        The cases in it.
+    share : float
+        Their share of the cases of the full log.
+    """
+
+    evidence_at: EvidenceAt
+    n_cases: int
+    share: float
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """Where the parameters may be.
+
+    Parameters
+    ----------
+    lower, upper : ndarray of float64, shape (K,)
+        Bounds; equal where a parameter is fixed.
+    """
+
+    lower: Float[np.ndarray, " K"]
+    upper: Float[np.ndarray, " K"]
+
+    @property
+    def fixed(self) -> Bool[np.ndarray, " K"]:
+        """The parameters that do not move."""
+        return self.lower == self.upper
+
+    def stuck(self, params: Float[np.ndarray, " K"], score: Float[np.ndarray, " K"]) -> Bool[np.ndarray, " K"]:
+        """Return the parameters at a bound that the score pushes against."""
+        at_lower = (params <= self.lower) & (score <= 0)
+        at_upper = (params >= self.upper) & (score >= 0)
+        return np.asarray(at_lower | at_upper)
+
+    def clip(self, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+        """Return the nearest allowed parameters."""
+        return np.clip(params, self.lower, self.upper)
+
+
+def maximise(
+    evidence_at: EvidenceAt,
+    start: Float[np.ndarray, " K"],
+    region: Region,
+    *,
+    prior: Gaussian | None = None,
+    samples: Sequence[Sample] = (),
+    options: NewtonOptions | None = None,
+    known: Evidence | None = None,
+) -> Maximum:
+    """Climb to the maximum of a log-likelihood (plus a log prior) given as evidence.
+
+    Parameters
+    ----------
+    evidence_at : callable
+        ``(params, detail) -> Evidence`` over the full log.
+    start : ndarray of float64, shape (K,)
+        Where to start.
+    region : Region
+        Bounds and fixed parameters.
+    prior : Gaussian, optional
+        Added to the evidence.
+    samples : sequence of Sample
+        Coarse to fine; climbed first, for the start and the first information.
+    options : NewtonOptions, optional
+    known : Evidence, optional
+        Evidence of the full log at ``start`` that is already there (a fit to be updated): saves a pass.
+
+    Returns
+    -------
+    Maximum
+        With the status; a failure is status, not an exception.
+
+    Raises
+    ------
+    EvidenceError
+        If the log-likelihood is not finite at the start.
+    """
+    options = options or NewtonOptions()
+    prior = prior or Gaussian.flat(len(start))
+    params = region.clip(start)
+    sample_passes, hint = 0.0, None
+    for sample in samples:
+        params, hint, cost = _climb_sample(sample, params, hint, region, prior)
+        sample_passes += cost * sample.share
+    climb = _Climb(evidence_at, params, region, prior, options)
+    return climb.run(hint, known, sample_passes)
+
+
+def _climb_sample(
+    sample: Sample,
+    params: Float[np.ndarray, " K"],
+    hint: Float[np.ndarray, "K K"] | None,
+    region: Region,
+    prior: Gaussian,
+) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, "K K"] | None, int]:
+    """Climb on a sample; return where it got, the information there scaled to the full log, and its passes.
+
+    It need not climb further than the sample can tell: the estimates from a sample of m cases are off by a utility
+    step of about sqrt(K / m). A sample may also lack what the full log identifies (an alternative nobody in it
+    chose), so five cases' worth of its own information is added as a prior around the start that keeps it finite.
+    """
+    first = sample.evidence_at(params, Detail.INFORMATION) if hint is None else None
+    information = hint * sample.share if first is None else first.information
+    hold = information * (5.0 / sample.n_cases)
+    calm = prior * sample.share + Gaussian(hold, hold @ params)
+    climb = _Climb(sample.evidence_at, params, region, calm, NewtonOptions(max_passes=15), detail=Detail.INFORMATION)
+    climb.enough = 0.2
+    reached = climb.run(information if first is None else None, first, 0.0)
+    matrix = reached.evidence.information
+    values = np.linalg.eigvalsh(scaled(matrix)[0])
+    sound = len(values) > 0 and values[0] > 1e-8 * values[-1]
+    return reached.params, matrix / sample.share if sound else None, reached.status.passes + (first is not None)
+
+
+class _Climb:
+    """The state of one climb."""
+
+    def __init__(
+        self,
+        evidence_at: EvidenceAt,
+        params: Float[np.ndarray, " K"],
+        region: Region,
+        prior: Gaussian,
+        options: NewtonOptions,
+        detail: Detail = Detail.OUTER,
+    ) -> None:
+        self.evidence_at = evidence_at
+        self.params = params
+        self.region = region
+        self.prior = prior
+        self.options = options
+        self.detail = detail
+        self.passes = 0
+        self.radius = np.inf
+        self.enough = 0.0  # a step this small against sqrt(K / cases) will do: set for samples
+        self.trail: list[float] = []
+        self.first_scale: Float[np.ndarray, " K"] | None = None
+
+    def run(
+        self, hint: Float[np.ndarray, "K K"] | None, known: Evidence | None, sample_passes: float
+    ) -> Maximum:
+        """Climb until the step is small, or nothing helps."""
+        if known is None and hint is not None:
+            self._step_on_score(hint)
+        evidence = known if known is not None else self._take(self.params)
+        objective = self._objective(evidence)
+        while True:
+            score, information = self._sums(evidence)
+            free = ~(self.region.fixed | self.region.stuck(self.params, score))
+            step, utility_step = self._newton_step(score, information, free, evidence.n_cases)
+            runaway = self._separation(evidence, information, step, free)
+            if runaway is not None:
+                return self._finish(evidence, self.params, False, "separation", utility_step, sample_passes, (runaway,))
+            if utility_step < max(self.options.tolerance, self.enough * np.sqrt(len(step) / max(evidence.n_cases, 1))):
+                params = self.region.clip(self.params + step)
+                return self._finish(evidence, params, True, "the step is below tolerance", utility_step, sample_passes)
+            if self.passes >= self.options.max_passes:
+                reason = f"{self.passes} passes over the log were not enough"
+                return self._finish(evidence, self.params, False, reason, utility_step, sample_passes)
+            accepted = self._try(score, information, free, objective, evidence.n_cases)
+            if accepted is None:
+                # No step improves: rounding error is all that is left of the gradient, or the model is broken.
+                done = utility_step < np.sqrt(self.options.tolerance)
+                return self._finish(evidence, self.params, done, "no step improves", utility_step, sample_passes)
+            evidence, objective = accepted
+
+    # ---- pieces ---------------------------------------------------------------------------------------------------
+
+    def _take(self, params: Float[np.ndarray, " K"], detail: Detail | None = None) -> Evidence:
+        self.passes += 1
+        evidence = self.evidence_at(params, self.detail if detail is None else detail)
+        self.trail.append(evidence.log_likelihood)
+        return evidence
+
+    def _objective(self, evidence: Evidence) -> float:
+        return evidence.log_likelihood + self.prior.log_density(evidence.point)
+
+    def _sums(self, evidence: Evidence) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, "K K"]]:
+        information = evidence.information + self.prior.precision
+        if self.first_scale is None:
+            self.first_scale = np.maximum(np.diag(information), 0.0) / max(evidence.n_cases, 1)
+        return evidence.score + self.prior.score(evidence.point), information
+
+    def _step_on_score(self, hint: Float[np.ndarray, "K K"]) -> None:
+        """Take one step with the full log's score and a sample's information; a pass at a third of the cost."""
+        evidence = self._take(self.params, Detail.SCORE)
+        score = evidence.score + self.prior.score(evidence.point)
+        free = ~(self.region.fixed | self.region.stuck(self.params, score))
+        step = _bounded_step(score, hint + self.prior.precision, free, self.params, self.region, np.inf)
+        self.params = self.region.clip(self.params + step)
+
+    def _newton_step(
+        self, score: np.ndarray, information: np.ndarray, free: np.ndarray, n_cases: int
+    ) -> tuple[Float[np.ndarray, " K"], float]:
+        """Return the unrestricted Newton step and its size in utility (root mean square over cases)."""
+        step = _solve(score, information, free, np.inf)
+        return step, float(np.sqrt(max(score[free] @ step[free], 0.0) / max(n_cases, 1)))
+
+    def _try(
+        self, score: np.ndarray, information: np.ndarray, free: np.ndarray, objective: float, n_cases: int
+    ) -> tuple[Evidence, float] | None:
+        """Take the best step within the radius, shrinking it until the objective rises; None if none does."""
+        slack = 1e-13 * abs(objective)
+        for _ in range(30):
+            step = _bounded_step(score, information, free, self.params, self.region, self.radius)
+            promised = float(score @ step - 0.5 * step @ information @ step)
+            if promised <= slack or self.passes >= self.options.max_passes:
+                return None
+            trial = self.params + step
+            try:
+                evidence = self._take(trial)
+                gained = self._objective(evidence) - objective
+            except EvidenceError:  # the log-likelihood is not finite there
+                gained = -np.inf
+            length = _length(step, information)
+            if gained >= 1e-4 * promised - slack:
+                self.radius = max(self.radius, 2 * length) if gained > 0.5 * promised else self.radius
+                self.params = trial
+                return evidence, objective + gained
+            self.radius = 0.25 * length
+        return None
+
+    def _separation(
+        self, evidence: Evidence, information: np.ndarray, step: np.ndarray, free: np.ndarray
+    ) -> NotIdentified | None:
+        """Say which direction runs off to infinity, if one does.
+
+        Where some combination of attributes tells the chosen alternative for sure, the log-likelihood rises for ever
+        along it: its information dies out (by a factor e for each unit of utility) while the Newton step along it
+        stays about one unit long. At an ordinary maximum the step is small long before the information is.
+        """
+        if self.first_scale is None or not free.any():
+            return None
+        scale = np.where(self.first_scale > 0, 1 / np.sqrt(np.where(self.first_scale > 0, self.first_scale, 1)), 0.0)
+        index = np.flatnonzero(free & (scale > 0))
+        if not len(index):
+            return None
+        matrix = (information * scale * scale[:, None])[np.ix_(index, index)] / max(evidence.n_cases, 1)
+        values, vectors = np.linalg.eigh(matrix)
+        moved = vectors.T @ (step[index] / scale[index])
+        alive = values > 1e-15
+        weak = alive & (values < 1e-5) & (np.abs(moved) > 0.2)
+        if not weak.any():
+            return None
+        # What runs is the part of the step along the weak directions.
+        run = np.zeros(len(step))
+        run[index] = (vectors[:, weak] @ moved[weak]) * scale[index]
+        names = involved(run / np.where(scale > 0, scale, 1.0), evidence.names)
+        return NotIdentified(
+            names,
+            "separation",
+            f"the log-likelihood keeps rising as {', '.join(names)} run off to infinity: together they tell some "
+            "choices for sure; drop one of them, merge rare alternatives, bound them, or use a ridge",
+        )
+
+    def _finish(
+        self,
+        evidence: Evidence,
+        params: Float[np.ndarray, " K"],
+        converged: bool,
+        reason: str,
+        utility_step: float,
+        sample_passes: float,
+        found: tuple[NotIdentified, ...] = (),
+    ) -> Maximum:
+        score, information = self._sums(evidence)
+        stuck = self.region.stuck(params, score) & ~self.region.fixed
+        free = np.flatnonzero(~(self.region.fixed | stuck))
+        names = [evidence.names[i] for i in free]
+        matrix = information[np.ix_(free, free)]
+        if not found:
+            found = tuple(collinearities(matrix, names))
+        status = Status(
+            converged=converged,
+            reason=reason,
+            passes=self.passes,
+            sample_passes=round(sample_passes, 4),
+            utility_step=utility_step,
+            condition_number=condition_number(matrix),
+            not_identified=found,
+            at_bound=tuple(np.array(evidence.names, dtype=object)[stuck]),
+            trail=tuple(self.trail),
+        )
+        return Maximum(params, evidence, status)
+
+
+def _length(step: Float[np.ndarray, " K"], information: Float[np.ndarray, "K K"]) -> float:
+    """Return the length of a step in the metric the trust region is round in: unit diagonal information."""
+    return float(np.sqrt(np.sum(step**2 * np.maximum(np.diag(information), 0.0))))
+
+
+def _solve(
+    score: Float[np.ndarray, " K"], information: Float[np.ndarray, "K K"], free: Bool[np.ndarray, " K"], radius: float
+) -> Float[np.ndarray, " K"]:
+    """Return the maximiser of the quadratic model within a radius (unit-diagonal metric), zero off ``free``.
+
+    Directions without information are left alone; one that curves the wrong way is climbed by its absolute curvature.
+    """
+    step = np.zeros(len(score))
+    index = np.flatnonzero(free)
+    if not len(index):
+        return step
+    matrix, scale = scaled(information[np.ix_(index, index)])
+    values, vectors = np.linalg.eigh(matrix)
+    slope = vectors.T @ (score[index] * scale)
+    curvature = np.abs(values)
+    alive = curvature > RANK_TOLERANCE * max(curvature.max(), np.finfo(float).tiny)
+    slope = np.where(alive, slope, 0.0)
+    curvature = np.where(alive, curvature, 1.0)
+    damping = 0.0
+    if np.isfinite(radius) and np.linalg.norm(slope / curvature) > radius:
+        low, high = 0.0, float(np.linalg.norm(slope)) / radius
+        for _ in range(60):
+            damping = 0.5 * (low + high)
+            low, high = (damping, high) if np.linalg.norm(slope / (curvature + damping)) > radius else (low, damping)
+        damping = high
+    step[index] = (vectors @ (slope / (curvature + damping))) * scale
+    return step
+
+
+def _bounded_step(
+    score: Float[np.ndarray, " K"],
+    information: Float[np.ndarray, "K K"],
+    free: Bool[np.ndarray, " K"],
+    params: Float[np.ndarray, " K"],
+    region: Region,
+    radius: float,
+) -> Float[np.ndarray, " K"]:
+    """Return the step within the radius and the bounds: what crosses a bound is set on it, the rest solved again."""
+    step = np.zeros(len(score))
+    free = free.copy()
+    for _ in range(len(score) + 1):
+        inner = _solve(score - information @ step, information, free, radius)
+        reached = params + step + inner
+        crossing = free & ((reached < region.lower) | (reached > region.upper))
+        if not crossing.any():
+            return step + inner
+        step[crossing] = region.clip(reached)[crossing] - params[crossing]
+        free &= ~crossing
+    return step

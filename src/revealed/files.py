@@ -1,0 +1,85 @@
+"""Writing a file or a folder whole or not at all. Imports the errors only."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+from revealed.errors import OutputError
+
+
+def write_whole(path: str | os.PathLike[str], content: str | bytes) -> Path:
+    """Write a file so that a reader sees the old content or the new, never a part; see :func:`whole_file`."""
+    with whole_file(path) as file:
+        file.write(content.encode() if isinstance(content, str) else content)
+    return Path(path)
+
+
+@contextmanager
+def whole_file(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Yield a file to write to, which takes the place of ``path`` when the block ends, and vanishes if it fails.
+
+    The content goes to a temporary file beside the target, is forced to disk, and takes the target's place at the end.
+
+    Raises
+    ------
+    OutputError
+        If the folder is missing or not writable, or the disk is full; what was there before is untouched.
+    """
+    target = Path(path)
+    temporary: str | None = None
+    try:
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        with os.fdopen(handle, "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        Path(temporary).chmod(_mode_for(target))
+        Path(temporary).replace(target)
+        temporary = None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write {target}: {reason}; nothing was changed; choose another place") from None
+    finally:
+        if temporary is not None:  # whatever ended the block, an interrupt included
+            Path(temporary).unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Yield a folder to write files to, which becomes ``path`` when the block ends, and vanishes if it fails.
+
+    Raises
+    ------
+    OutputError
+        If ``path`` is there already and not an empty folder, cannot be written, or the disk is full.
+    """
+    target = Path(path)
+    temporary: Path | None = None
+    try:
+        if target.exists() and (not target.is_dir() or any(target.iterdir())):
+            raise OutputError(f"{target} is there already; nothing was changed; choose another place")
+        temporary = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+        yield temporary
+        temporary.chmod(_mode_for(target, 0o777))
+        temporary.replace(target)
+        temporary = None
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"cannot write {target}: {reason}; nothing was changed; choose another place") from None
+    finally:
+        if temporary is not None:
+            shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _mode_for(target: Path, new: int = 0o666) -> int:
+    if target.exists():
+        return target.stat().st_mode & 0o777
+    mask = os.umask(0)
+    os.umask(mask)
+    return new & ~mask

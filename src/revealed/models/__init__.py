@@ -1,0 +1,7 @@
+"""One law per file: the logit, the group-scale logit, later nested, mixed, dynamic … Imports evidence to choices."""
+
+from revealed.models.fit import Fit
+from revealed.models.logit import Logit
+from revealed.models.model import Model
+
+__all__ = ["Fit", "Logit", "Model"]

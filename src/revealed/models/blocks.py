@@ -1,0 +1,146 @@
+"""Blocks of cases and sums within their choice sets, equal in size or not. Imports choices only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Bool, Float, Int
+
+from revealed.choices.log import BLOCK_CASES, SAMPLE_CASES, ChoiceLog, Partition
+
+#: A block is cut where its design would hold more cells than this (4 MiB): the third-level cache holds two such.
+BLOCK_CELLS = 1 << 19
+
+
+class Block(NamedTuple):
+    """Cases ``case_start`` to ``case_stop`` of a log, which are its rows ``row_start`` to ``row_stop``."""
+
+    case_start: int
+    case_stop: int
+    row_start: int
+    row_stop: int
+
+
+def blocks_of(partition: Partition, n_params: int) -> Iterator[Block]:
+    """Yield the blocks of a partition: BLOCK_CASES cases, fewer where a design of that many columns grows too large.
+
+    Boundaries depend on the place in the whole log alone, so sums over blocks are the same for any partition.
+    """
+    offsets, most_rows = partition.log.offsets, BLOCK_CELLS // max(n_params, 1)
+    for case, end in _runs(partition):
+        while case < end:
+            row = int(offsets[case])
+            stop = int(np.searchsorted(offsets, row + most_rows, side="right")) - 1
+            stop = min(max(stop, case + 1), end)
+            yield Block(case, stop, row, int(offsets[stop]))
+            case = stop
+
+
+def _runs(partition: Partition) -> Iterator[tuple[int, int]]:
+    """Yield the runs of cases between which blocks are cut: all of them, or the evenly spaced ones of a sample."""
+    if partition.every > 1:
+        for start in range(partition.start, partition.stop, SAMPLE_CASES * partition.every):
+            yield start, min(start + SAMPLE_CASES, partition.stop)
+        return
+    start = partition.start
+    while start < partition.stop:
+        end = min(start + BLOCK_CASES - (partition.log.first_case + start) % BLOCK_CASES, partition.stop)
+        yield start, end
+        start = end
+
+
+@dataclass(frozen=True, eq=False)
+class ChoiceSets:
+    """The choice sets of a block: sums and maxima over the rows of each case.
+
+    Parameters
+    ----------
+    size : int or None
+        Rows per case where all cases have the same number, else None.
+    starts : ndarray of int64, shape (cases,)
+        The first row of each case, counted from the block's first.
+    sizes : ndarray of int64, shape (cases,)
+        Rows of each case.
+    available : ndarray of bool, shape (rows,), optional
+        Where the alternative could be chosen; None when all could.
+    """
+
+    size: int | None
+    starts: Int[np.ndarray, " cases"]
+    sizes: Int[np.ndarray, " cases"]
+    available: Bool[np.ndarray, " rows"] | None
+
+    @classmethod
+    def of(cls, log: ChoiceLog, block: Block) -> ChoiceSets:
+        """Return the choice sets of a block of a log."""
+        cases = slice(block.case_start, block.case_stop)
+        available = None if log.available is None else log.available[block.row_start : block.row_stop]
+        return cls(log.uniform_size, log.offsets[cases] - block.row_start, log.sizes[cases], available)
+
+    def sum(self, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " cases"]:
+        """Return the sum over each case's rows."""
+        if self.size is not None:
+            # A product with ones beats a reduction over a short axis several times.
+            return values.reshape(-1, self.size) @ np.ones(self.size)
+        return np.add.reduceat(values, self.starts)
+
+    def sum_each(self, matrix: Float[np.ndarray, "K rows"]) -> Float[np.ndarray, "K cases"]:
+        """Return the sum over each case's rows, for each row of a matrix."""
+        if self.size is not None:
+            return (matrix.reshape(-1, self.size) @ np.ones(self.size)).reshape(len(matrix), -1)
+        return np.add.reduceat(matrix, self.starts, axis=1)
+
+    def max(self, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " cases"]:
+        """Return the maximum over each case's rows."""
+        return np.maximum.reduceat(values, self.starts)
+
+    def spread(self, per_case: Float[np.ndarray, " cases"]) -> Float[np.ndarray, " rows"]:
+        """Return each case's value on each of its rows."""
+        return np.repeat(per_case, self.sizes if self.size is None else self.size)
+
+    def softmax(
+        self, utility: Float[np.ndarray, " rows"]
+    ) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " cases"]]:
+        """Return choice probabilities and logsums; no utility is too large, and none is clipped."""
+        masked = utility if self.available is None else np.where(self.available, utility, -np.inf)
+        if self.size is not None:
+            # One row per alternative: reductions then run along the cases, several times faster than over short axes.
+            weight = masked.reshape(-1, self.size).T.copy()
+            top = weight.max(axis=0)
+            weight -= top
+            np.exp(weight, out=weight)
+            total = weight.sum(axis=0)
+            weight /= total
+            return weight.T.reshape(-1), top + np.log(total)
+        top = self.max(masked)
+        weight = np.exp(masked - self.spread(top))
+        total = self.sum(weight)
+        weight /= self.spread(total)
+        return weight, top + np.log(total)
+
+
+def gram(a: Float[np.ndarray, "K rows"], b: Float[np.ndarray, "K rows"]) -> Float[np.ndarray, "K K"]:
+    """Return ``a @ b.T`` for few rows that are long.
+
+    As one batched product, for two reasons measured on numpy 2.4 with OpenBLAS 0.3: OpenBLAS has a path for small
+    products (up to a million multiplications) twice as fast as its general one at such shapes, and numpy lets go of
+    the interpreter only where the product has 500 entries or more, counting the batch, so that threads run beside it.
+    """
+    k, rows = a.shape
+    pieces = max(-(-k * k * rows // _SMALL_PRODUCT), -(-512 // (k * k)))
+    length = rows // pieces
+    if length < 64:
+        return a @ b.T
+    body = length * pieces
+    left = a[:, :body].reshape(k, pieces, length).swapaxes(0, 1)
+    right = b[:, :body].reshape(k, pieces, length).transpose(1, 2, 0)
+    total: Float[np.ndarray, "K K"] = (left @ right).sum(axis=0)
+    if body < rows:
+        total += a[:, body:] @ b[:, body:].T
+    return total
+
+
+_SMALL_PRODUCT = 900_000

@@ -1,0 +1,180 @@
+"""The one estimation procedure of all models: samples, Newton passes, covariance. Imports evidence to choices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+from jaxtyping import Float
+
+from revealed.choices.log import SAMPLE_CASES, ChoiceLog, Partition
+from revealed.choices.stream import ChoiceStream
+from revealed.engine import Engine, Progress
+from revealed.engine.blas import single_threaded_blas
+from revealed.errors import SpecificationError, nearest
+from revealed.evidence import Detail, Evidence, Gaussian, Maximum, NewtonOptions, Region, Sample, maximise
+from revealed.evidence.covariance import covariance
+from revealed.evidence.newton import EvidenceAt
+from revealed.models.fit import DataSummary, Fit
+from revealed.models.law import Law
+
+if TYPE_CHECKING:
+    from revealed.models.model import Model
+
+#: Logs smaller than this are climbed as a whole: a pass costs less than the samples would save.
+_SAMPLE_FROM = 20_000
+#: Cases in the first sample, and the share of the log (and the most cases) in the second.
+_FIRST_SAMPLE, _SECOND_SHARE, _SECOND_MOST = 2_000, 0.12, 400_000
+
+ERRORS = ("classic", "robust", "clustered")
+
+
+def estimate(
+    model: Model,
+    log: ChoiceLog | ChoiceStream,
+    errors: str | None,
+    engine: Engine,
+    options: NewtonOptions,
+    progress: Progress | None,
+) -> Fit:
+    """Fit a model to a log; see :meth:`Model.fit`."""
+    errors = errors_to_show(errors, log)
+    law = model.law(log)
+    start = named_vector(law.names, model.start, 0.0, "start")
+    region = region_of(model, law.names)
+    start = np.where(region.fixed, region.lower, start)
+    prior = prior_of(model, law.names)
+    ledger = errors == "clustered"
+    maximum = maximise(
+        evidence_of(law, log, engine, ledger, progress),
+        start,
+        region,
+        prior=prior,
+        samples=samples_of(law, log),
+        options=options,
+    )
+    return conclude(model, law, log, maximum, errors, prior)
+
+
+def conclude(
+    model: Model,
+    law: Law,
+    log: ChoiceLog | ChoiceStream,
+    maximum: Maximum,
+    errors: str,
+    prior: Gaussian | None,
+) -> Fit:
+    """Return the fit of a maximum, with each covariance its evidence allows."""
+    free = free_of(model, law.names, maximum.status.at_bound)
+    kinds = [kind for kind in ERRORS if kind != "clustered" or maximum.evidence.ledger is not None]
+    return Fit(
+        model=model,
+        law=law,
+        params=maximum.params,
+        evidence=maximum.evidence,
+        status=maximum.status,
+        prior=prior,
+        free=free,
+        errors=errors,
+        covariances={
+            kind: covariance(maximum.evidence, kind, free, maximum.status, prior) for kind in kinds
+        },
+        data=DataSummary.of(log),
+    )
+
+
+def errors_to_show(errors: str | None, log: ChoiceLog | ChoiceStream) -> str:
+    """Return the kind of standard errors to show by default for a log."""
+    if errors is None:
+        return "robust" if log.columns.person is None else "clustered"
+    if errors not in ERRORS:
+        raise SpecificationError(f"no standard errors {errors!r}; {nearest(errors, ERRORS)}")
+    if errors == "clustered" and log.columns.person is None:
+        raise SpecificationError("clustered errors need to know the decision makers; name their column: person=…")
+    return errors
+
+
+def evidence_of(
+    law: Law, log: ChoiceLog | ChoiceStream, engine: Engine, ledger: bool, progress: Progress | None
+) -> EvidenceAt:
+    """Return the function from parameters to the evidence of the whole log on an engine."""
+
+    def evidence_at(params: Float[np.ndarray, " K"], detail: Detail) -> Evidence:
+        keep = ledger and detail == Detail.OUTER
+
+        def task(partition: Partition) -> Evidence:
+            return law.evidence(partition, params, detail, ledger=keep)
+
+        return engine.sum(task, log, progress)
+
+    return evidence_at
+
+
+def samples_of(law: Law, log: ChoiceLog | ChoiceStream) -> list[Sample]:
+    """Return evenly spaced samples of a large log, coarse to fine; none for a small one."""
+    n_cases = log.facts.n_cases
+    if n_cases < _SAMPLE_FROM:
+        return []
+    samples = []
+    for wanted in (_FIRST_SAMPLE, min(int(n_cases * _SECOND_SHARE), _SECOND_MOST)):
+        if isinstance(log, ChoiceLog):
+            every = max(1, n_cases // wanted)
+            partition = Partition(log, 0, log.n_cases, every=every)
+            drawn = sum(min(SAMPLE_CASES, n_cases - start) for start in range(0, n_cases, every * SAMPLE_CASES))
+        else:
+            part = log.sample(wanted)
+            partition, drawn = Partition(part, 0, part.n_cases), part.n_cases
+        samples.append(Sample(_evidence_of_sample(law, partition), drawn, drawn / n_cases))
+    return samples
+
+
+def _evidence_of_sample(law: Law, partition: Partition) -> EvidenceAt:
+    def evidence_at(params: Float[np.ndarray, " K"], detail: Detail) -> Evidence:
+        with single_threaded_blas():
+            return law.evidence(partition, params, detail)
+
+    return evidence_at
+
+
+def named_vector(
+    names: tuple[str, ...], values: Mapping[str, float], otherwise: float, what: str
+) -> Float[np.ndarray, " K"]:
+    """Return one value per parameter from a mapping by name."""
+    vector = np.full(len(names), otherwise)
+    for name, value in values.items():
+        if name not in names:
+            raise SpecificationError(f"no parameter {name!r} (in {what}); {nearest(name, names)}")
+        if not np.isfinite(value):
+            raise SpecificationError(f"the {what} value of {name!r} must be finite, not {value!r}")
+        vector[names.index(name)] = value
+    return vector
+
+
+def region_of(model: Model, names: tuple[str, ...]) -> Region:
+    """Return the bounds of the parameters; a fixed one has both at its value."""
+    lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
+    for name, (low, high) in model.bounds.items():
+        if name not in names:
+            raise SpecificationError(f"no parameter {name!r} (in bounds); {nearest(name, names)}")
+        i = names.index(name)
+        lower[i] = -np.inf if low is None else low
+        upper[i] = np.inf if high is None else high
+        if not lower[i] <= upper[i]:
+            raise SpecificationError(f"the bounds of {name!r} are empty: {low!r} to {high!r}")
+    held = named_vector(names, model.fixed, np.nan, "fixed")
+    fixed = ~np.isnan(held)
+    return Region(np.where(fixed, held, lower), np.where(fixed, held, upper))
+
+
+def prior_of(model: Model, names: tuple[str, ...]) -> Gaussian | None:
+    """Return the Gaussian prior of a model, None if it has none."""
+    if not model.ridge and not model.prior:
+        return None
+    return Gaussian.ridge(model.ridge, len(names)) + Gaussian.independent(model.prior, names)
+
+
+def free_of(model: Model, names: tuple[str, ...], at_bound: tuple[str, ...]) -> np.ndarray:
+    """Return which parameters were estimated: neither fixed nor at a bound."""
+    return np.array([name not in model.fixed and name not in at_bound for name in names], dtype=bool)
+

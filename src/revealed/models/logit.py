@@ -1,0 +1,213 @@
+r"""The conditional (multinomial) logit. Imports evidence and choices.
+
+.. math:: P_n(j) = \frac{e^{v_{nj}}}{\sum_k e^{v_{nk}}}, \qquad v_{nj} = x_{nj}^\top\theta
+
+McFadden (1974), "Conditional logit analysis of qualitative choice behavior", eqs. 12 and 17-19 for the score and the
+information. With weight :math:`w_n` and :math:`m_n` choices in the case (1 unless the log is of counts
+:math:`c_{nj}`),
+
+.. math::
+   \ell = \sum_n w_n \sum_j c_{nj} \log P_n(j), \quad
+   s_n = w_n \sum_j (c_{nj} - m_n p_{nj})\, x_{nj}, \quad
+   I = \sum_n w_n m_n \Big(\sum_j p_{nj} x_{nj} x_{nj}^\top - \bar x_n \bar x_n^\top\Big)
+
+with :math:`\bar x_n = \sum_j p_{nj} x_{nj}`. The log-likelihood is concave, and observed and expected information are
+the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from jaxtyping import Float
+
+from revealed.choices.log import ChoiceLog, Partition
+from revealed.choices.stream import ChoiceStream
+from revealed.evidence import Detail, Evidence, Tally
+from revealed.models.blocks import Block, ChoiceSets, blocks_of, gram
+from revealed.models.design import Design
+from revealed.models.law import Prediction
+from revealed.models.model import Model
+from revealed.models.utility import read_utility
+
+
+@dataclass(frozen=True)
+class Logit(Model):
+    """The conditional (multinomial) logit: utility linear in parameters, independent extreme-value errors."""
+
+    title: ClassVar[str] = "Conditional logit"
+    citation: ClassVar[str] = "McFadden (1974), Conditional logit analysis of qualitative choice behavior"
+
+    def law(self, log: ChoiceLog | ChoiceStream) -> LogitLaw:
+        """Bind the utility to the columns of a log."""
+        return LogitLaw(read_utility(self.utility, log, self.reference))
+
+    @staticmethod
+    def law_from_dict(data: Mapping[str, Any]) -> LogitLaw:
+        """Rebuild the law a fit was saved with."""
+        return LogitLaw(Design.from_dict(data["utility"]))
+
+
+@dataclass(frozen=True, eq=False)
+class LogitLaw:
+    """The logit bound to design columns, in closed form over cache-sized blocks.
+
+    Parameters
+    ----------
+    design : Design
+        The columns of the utility.
+    """
+
+    design: Design
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters."""
+        return self.design.names
+
+    @property
+    def designs(self) -> tuple[Design, ...]:
+        """The design columns in use."""
+        return (self.design,)
+
+    @property
+    def signature(self) -> str:
+        """The model in one line."""
+        return f"logit({' + '.join(self.names)})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        return {"utility": self.design.to_dict()}
+
+    def evidence(
+        self, partition: Partition, params: Float[np.ndarray, " K"], detail: Detail, *, ledger: bool = False
+    ) -> Evidence:
+        """Return the evidence of a partition at ``params``, in closed form."""
+        log, k = partition.log, len(self.names)
+        tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
+        scratch = _Scratch(k)
+        for block in blocks_of(partition, k):
+            sets = ChoiceSets.of(log, block)
+            x = scratch.design(block)
+            self.design.fill(log, block.row_start, block.row_stop, x)
+            if sets.available is not None:
+                x[:, ~sets.available] = 0.0  # those cells may be missing
+            sums = _block_sums(log, block, sets, x, params, scratch, detail, ledger)
+            if not np.isfinite(sums[0]):
+                self.design.require_clean(log)
+            tally.add(block.case_stop - block.case_start, *sums[:4])
+            if ledger:
+                cases = slice(block.case_start, block.case_stop)
+                assert sums[4] is not None
+                tally.enter(log.person_codes[cases], log.first_case + block.case_start, sums[4].T)
+        return tally.evidence()
+
+    def predict(self, log: ChoiceLog, params: Float[np.ndarray, " K"]) -> Prediction:
+        """Return choice probabilities and logsums."""
+        probability, logsum = np.empty(log.n_rows), np.empty(log.n_cases)
+        scratch = _Scratch(len(self.names))
+        for block in blocks_of(Partition(log, 0, log.n_cases), len(self.names)):
+            sets = ChoiceSets.of(log, block)
+            x = scratch.design(block)
+            self.design.fill(log, block.row_start, block.row_stop, x)
+            if sets.available is not None:
+                x[:, ~sets.available] = 0.0
+            rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
+            probability[rows], logsum[cases] = sets.softmax(params @ x)
+        if not np.isfinite(logsum).all():
+            self.design.require_clean(log)
+        return Prediction(probability, logsum)
+
+
+class _Scratch:
+    """Two matrices of a block, kept from block to block so that they stay in cache, aligned so that sums repeat."""
+
+    def __init__(self, n_params: int) -> None:
+        self.n_params = n_params
+        self.flat = [self._aligned(0), self._aligned(0)]
+
+    def design(self, block: Block) -> Float[np.ndarray, "K rows"]:
+        return self._matrix(0, block.row_stop - block.row_start)
+
+    def weighted(self, n_rows: int) -> Float[np.ndarray, "K rows"]:
+        return self._matrix(1, n_rows)
+
+    def _matrix(self, which: int, n_rows: int) -> np.ndarray:
+        size = self.n_params * n_rows
+        if len(self.flat[which]) < size:
+            self.flat[which] = self._aligned(size)
+        return self.flat[which][:size].reshape(self.n_params, n_rows)
+
+    @staticmethod
+    def _aligned(size: int) -> np.ndarray:
+        raw = np.empty(size + 8)
+        return raw[(-raw.ctypes.data // 8) % 8 :][:size]
+
+
+def _block_sums(
+    log: ChoiceLog,
+    block: Block,
+    sets: ChoiceSets,
+    x: Float[np.ndarray, "K rows"],
+    params: Float[np.ndarray, " K"],
+    scratch: _Scratch,
+    detail: Detail,
+    ledger: bool,
+) -> tuple[float, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
+    """Return log-likelihood, score, information, outer product and the scores by case of a block."""
+    rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
+    utility = params @ x
+    probability, logsum = sets.softmax(utility)
+    taken = None if log.chosen_rows is None else log.chosen_rows[cases] - block.row_start
+    size = None  # what each case counts for: its weight times its choices; None when all count for one
+    if log.counts:
+        size = log.choices_per_case[cases]
+    if log.weights is not None:
+        size = log.weights[cases] if size is None else size * log.weights[cases]
+
+    if taken is not None:
+        gain = utility[taken] - logsum
+        log_likelihood = gain.sum() if size is None else gain @ size
+    else:
+        weighted = log.chosen[rows] if log.weights is None else log.chosen[rows] * sets.spread(log.weights[cases])
+        log_likelihood = weighted @ utility - size @ logsum
+
+    if size is not None:
+        probability *= sets.spread(size)
+    if detail < Detail.INFORMATION and not ledger:
+        residual = np.negative(probability, out=probability)
+        if taken is None:
+            residual += weighted
+        else:
+            residual[taken] += 1.0 if size is None else size
+        return float(log_likelihood), x @ residual, None, None, None
+
+    px = scratch.weighted(x.shape[1])
+    np.multiply(x, probability, out=px)
+    mean = sets.sum_each(px)  # times size
+    if taken is not None:
+        scores = np.take(x, taken, axis=1)  # not x[:, taken]: that holds the interpreter
+        if size is not None:
+            scores *= size
+    else:
+        scores = sets.sum_each(x * weighted)
+    scores -= mean
+    score = scores.sum(axis=1)
+    if detail < Detail.INFORMATION:
+        return float(log_likelihood), score, None, None, scores
+    second = gram(px, x)
+    if size is None:
+        first = gram(mean, mean)
+    else:
+        first = gram(mean / np.where(size > 0, size, 1.0), mean)
+    information = second - first
+    # A column that is constant within each case leaves rounding error where its variance is zero.
+    still = np.diag(information) <= 1e-13 * np.diag(second)
+    if still.any():
+        information[still] = 0.0
+        information[:, still] = 0.0
+    outer = gram(scores, scores) if detail >= Detail.OUTER else None
+    return float(log_likelihood), score, information, outer, scores
