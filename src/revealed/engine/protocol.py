@@ -7,16 +7,17 @@ partitions are whole blocks of the log, each engine returns the same bits.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from revealed.choices.log import ChoiceLog, Partition
 from revealed.choices.stream import ChoiceStream
 
 
+@runtime_checkable
 class Addable(Protocol):
     """Anything with ``+``."""
 
-    def __add__(self, other: Self, /) -> Self: ...
+    def __add__(self, other: Any, /) -> Any: ...
 
 
 Sum = TypeVar("Sum", bound=Addable)
@@ -26,6 +27,7 @@ Task = Callable[[Partition], Sum]
 Progress = Callable[[int, int | None], None]
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Maps a task over the partitions of a log and adds what comes back."""
 

@@ -206,6 +206,8 @@ class _Climb:
     ) -> None:
         self.evidence_at = evidence_at
         self.params = params
+        self.begin = params
+        self.warnings = 0
         self.region = region
         self.prior = prior
         self.options = options
@@ -307,7 +309,8 @@ class _Climb:
 
         Where some combination of attributes tells the chosen alternative for sure, the log-likelihood rises for ever
         along it: its information dies out (by a factor e for each unit of utility) while the Newton step along it
-        stays about one unit long. At an ordinary maximum the step is small long before the information is.
+        stays about one unit long. At an ordinary maximum the step is small long before the information is. All is
+        measured in utility (root mean square at equal probabilities), so it does not depend on units.
         """
         if self.first_scale is None or not free.any():
             return None
@@ -318,14 +321,16 @@ class _Climb:
         matrix = (information * scale * scale[:, None])[np.ix_(index, index)] / max(evidence.n_cases, 1)
         values, vectors = np.linalg.eigh(matrix)
         moved = vectors.T @ (step[index] / scale[index])
-        alive = values > 1e-15
-        weak = alive & (values < 1e-5) & (np.abs(moved) > 0.2)
-        if not weak.any():
+        gone_by = vectors.T @ ((self.params - self.begin)[index] / scale[index])
+        weak = (values > 1e-15) & (values < 1e-6) & (np.abs(moved) > np.maximum(1e-3, 0.01 * np.abs(gone_by)))
+        self.warnings = self.warnings + 1 if weak.any() else 0
+        if self.warnings < 2:  # once may be an overshoot that the next step mends
             return None
-        # What runs is the part of the step along the weak directions.
-        run = np.zeros(len(step))
-        run[index] = (vectors[:, weak] @ moved[weak]) * scale[index]
-        names = involved(run / np.where(scale > 0, scale, 1.0), evidence.names)
+        # What runs is what the step along the weak directions moves further still, in utility units.
+        run, gone = np.zeros(len(step)), np.zeros(len(step))
+        run[index] = vectors[:, weak] @ moved[weak]
+        gone[index] = np.abs(self.params - self.begin)[index] / scale[index]
+        names = involved(np.where(gone > 0.05 * gone.max(), run, 0.0), evidence.names)
         return NotIdentified(
             names,
             "separation",

@@ -3,5 +3,6 @@
 from revealed.models.fit import Fit
 from revealed.models.logit import Logit
 from revealed.models.model import Model
+from revealed.models.scaled_logit import ScaledLogit
 
-__all__ = ["Fit", "Logit", "Model"]
+__all__ = ["Fit", "Logit", "Model", "ScaledLogit"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -27,6 +27,7 @@ class Prediction(NamedTuple):
     logsum: Float[np.ndarray, " cases"]
 
 
+@runtime_checkable
 class Law(Protocol):
     """A model bound to the columns of a log: all that estimation and answers need of it."""
 

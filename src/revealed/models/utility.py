@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
 
@@ -30,7 +30,11 @@ _IDENTITY = re.compile(r"^I\((?P<inside>.+)\)$", re.DOTALL)
 
 
 def read_utility(
-    utility: Utility, log: ChoiceLog | ChoiceStream, reference: Mapping[str, str] | None = None
+    utility: Utility,
+    log: ChoiceLog | ChoiceStream,
+    reference: Mapping[str, str] | None = None,
+    *,
+    of_the_case: bool = False,
 ) -> Design:
     """Read a utility against a log: which design columns it stands for, under which names.
 
@@ -45,6 +49,9 @@ def read_utility(
         For the levels of its columns.
     reference : mapping, optional
         ``{column: level}``, the reference level of a categorical column; by default the first in order.
+
+    of_the_case : bool
+        The formula describes cases and not alternatives (a scale, say), so its terms may be constant within them.
 
     Returns
     -------
@@ -61,7 +68,7 @@ def read_utility(
     takes that as spanned (as other packages do with the intercept), so ``C(alternative):income`` gets a column for
     each alternative but the reference, and ``C(alternative):cost`` one for each, unless ``cost`` is there by itself.
     """
-    reader = _Reader(log, reference or {})
+    reader = _Reader(log, reference or {}, of_the_case)
     design = reader.long(utility) if isinstance(utility, str) else reader.per_alternative(utility)
     unused = [column for column in reader.reference if column not in reader.used]
     if unused:
@@ -77,15 +84,14 @@ class _Part:
     categorical: bool = False
 
 
-@dataclass
 class _Reader:
-    log: ChoiceLog | ChoiceStream
-    reference: dict[str, str]
-    used: dict[str, str] = field(default_factory=dict)
+    """Reads formulas against one log."""
 
-    def __init__(self, log: ChoiceLog | ChoiceStream, reference: Mapping[str, str]) -> None:
+    def __init__(self, log: ChoiceLog | ChoiceStream, reference: Mapping[str, str], of_the_case: bool) -> None:
         self.log = log
+        self.of_the_case = of_the_case
         self.used = {}
+        self.constant: dict[_Part, bool] = {}
         self.reference = {log.column_name(name): str(level) for name, level in reference.items()}
 
     # ---- the two forms --------------------------------------------------------------------------------------------
@@ -96,7 +102,13 @@ class _Reader:
         spanned: set[frozenset[_Part]] = set()
         columns: list[DesignColumn] = []
         for term in terms:
-            columns += self._columns(term, spanned)
+            if all(self._constant_within_cases(part) for part in term):
+                # ``C(alternative)*income`` means income too, where it cannot matter: only alone is it a mistake.
+                if not any(set(term) < set(other) for other in terms):
+                    self._refuse_constant(term)
+                spanned.add(frozenset(term))
+            else:
+                columns += self._columns(term, spanned)
         return self._design(columns)
 
     def per_alternative(self, formulas: Mapping[str, str]) -> Design:
@@ -207,23 +219,17 @@ class _Reader:
         """Return the columns of a term, coded so that they add to what is spanned without repeating it."""
         categorical = [part for part in term if part.categorical]
         numeric = frozenset(part for part in term if not part.categorical)
-        wanted: list[tuple[dict[_Part, bool], bool]] = []
-        constant = {part for part in term if categorical and self._constant_within_cases(part)}
+        wanted: list[dict[_Part, bool]] = []
+        constant = {part for part in term if self._constant_within_cases(part)}
         for size in range(len(categorical) + 1):
             for subset in combinations(categorical, size):
                 key = frozenset(subset) | numeric
-                drops_out = all(part in constant for part in key)  # true for the empty key: the intercept
-                if key not in spanned and not (categorical and drops_out):
-                    wanted.append((dict.fromkeys(subset, True), False))
+                drops_out = all(part in constant for part in key)  # true of the empty key, the intercept
+                if key not in spanned and not drops_out:
+                    wanted.append(dict.fromkeys(subset, True))
                 spanned.add(key)
-        if not wanted:
-            names = ":".join(part.text for part in term)
-            raise SpecificationError(
-                f"the term {names} is the same for all alternatives of a choice situation and cannot matter; "
-                f"let its effect differ by alternative: C(alternative):{names}"
-            )
         columns = []
-        for coding in _merged([coding for coding, _ in wanted]):
+        for coding in _merged(wanted):
             choices: list[tuple[str, tuple[Any, ...]]] = [("", ())]
             for part in term:
                 if part.categorical and part not in coding:
@@ -235,10 +241,22 @@ class _Reader:
             columns += [DesignColumn(label, factors) for label, factors in choices]
         return columns
 
+    def _refuse_constant(self, term: tuple[_Part, ...]) -> None:
+        text = ":".join(f"C({part.text})" if part.categorical else part.text for part in term)
+        raise SpecificationError(
+            f"the term {text} is the same for all alternatives of every choice situation, so it cannot matter; "
+            f"drop it, or let its effect differ by alternative: C(alternative):{text}"
+        )
+
     def _constant_within_cases(self, part: _Part) -> bool:
         """Whether a factor has one value per case, by all cases of a log in memory or a sample of a stream."""
-        log = self.log if isinstance(self.log, ChoiceLog) else self.log.sample(20_000)
-        return all(_constant(log, log.column_name(name)) for name in names_in(_quoted(part.text)))
+        if self.of_the_case:
+            return False
+        if part not in self.constant:
+            log = self.log if isinstance(self.log, ChoiceLog) else self.log.sample(20_000)
+            names = names_in(_quoted(part.text))
+            self.constant[part] = all(_constant(log, log.column_name(name)) for name in names)
+        return self.constant[part]
 
 
 def _quoted(text: str) -> str:
@@ -256,12 +274,19 @@ def _is_plain(text: str, log: ChoiceLog | ChoiceStream) -> bool:
 
 
 def _constant(log: ChoiceLog, column: str) -> bool:
-    if column == log.columns.alternative:
-        return log.uniform_size == 1
-    values = log.codes(column, log.levels_of(column)) if log.is_categorical(column) else log.numbers(column)
-    first = np.repeat(values[log.offsets[:-1]], log.sizes)
-    same = values == first
-    return bool(same.all() if log.available is None else same[log.available].all())
+    """Whether a column has one value in each case, among the alternatives available."""
+    values = log.codes(column, log.levels_of(column)) if _labels(log, column) else log.numbers(column)
+    # Most attributes differ at once: look at the first cases before all of them.
+    for stop in (min(64, log.n_cases), log.n_cases):
+        rows = slice(0, int(log.offsets[stop]))
+        same = values[rows] == np.repeat(values[log.offsets[:stop]], log.sizes[:stop])
+        if not (same.all() if log.available is None else same[log.available[rows]].all()):
+            return False
+    return True
+
+
+def _labels(log: ChoiceLog, column: str) -> bool:
+    return log.is_categorical(column) or column == log.columns.alternative
 
 
 def _merged(codings: list[dict[_Part, bool]]) -> list[dict[_Part, bool]]:
