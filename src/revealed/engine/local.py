@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from revealed.choices.log import ChoiceLog
@@ -17,12 +18,19 @@ _PARTITIONS = 16
 class InProcess:
     """Sums in the calling thread; memory is bounded by the batch."""
 
-    def sum(self, task: Task[Sum], choices: ChoiceLog | ChoiceStream, progress: Progress | None = None) -> Sum:
+    def sum(
+        self,
+        task: Task[Sum],
+        choices: ChoiceLog | ChoiceStream,
+        *,
+        columns: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Sum:
         """Return the sum of the task over the log; see :class:`Engine`."""
         total: Sum | None = None
         count = _PARTITIONS if progress is not None else 1
         with single_threaded_blas():
-            for batch in choices.batches():
+            for batch in choices.batches(columns):
                 for partition in batch.partitions(count):
                     part = task(partition)
                     total = part if total is None else total + part

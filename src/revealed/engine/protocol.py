@@ -6,7 +6,7 @@ partitions are whole blocks of the log, each engine returns the same bits.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from revealed.choices.log import ChoiceLog, Partition
@@ -31,7 +31,14 @@ Progress = Callable[[int, int | None], None]
 class Engine(Protocol):
     """Maps a task over the partitions of a log and adds what comes back."""
 
-    def sum(self, task: Task[Sum], choices: ChoiceLog | ChoiceStream, progress: Progress | None = None) -> Sum:
+    def sum(
+        self,
+        task: Task[Sum],
+        choices: ChoiceLog | ChoiceStream,
+        *,
+        columns: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Sum:
         """Return the sum of ``task(partition)`` over partitions that together are the log.
 
         Parameters
@@ -40,8 +47,9 @@ class Engine(Protocol):
             Given a :class:`Partition` of whole blocks; must not keep or change it.
         choices : ChoiceLog or ChoiceStream
             What to sum over.
+        columns : sequence of str, optional
+            The columns the task uses, so that no others are read from disk; by default all.
         progress : callable, optional
             Told of the cases done, from the calling thread.
         """
         ...
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -31,7 +31,14 @@ class Threads:
         if self.count < 0:
             raise SpecificationError(f"the number of threads must be positive, not {self.count}")
 
-    def sum(self, task: Task[Sum], choices: ChoiceLog | ChoiceStream, progress: Progress | None = None) -> Sum:
+    def sum(
+        self,
+        task: Task[Sum],
+        choices: ChoiceLog | ChoiceStream,
+        *,
+        columns: Sequence[str] | None = None,
+        progress: Progress | None = None,
+    ) -> Sum:
         """Return the sum of the task over the log; see :class:`Engine`.
 
         A stream is read by the calling thread while the others sum; at most two batches a thread wait in memory.
@@ -42,7 +49,7 @@ class Threads:
         pool = ThreadPoolExecutor(count, thread_name_prefix="revealed")
         try:
             with single_threaded_blas():
-                for partition in _partitions(choices, count):
+                for partition in _partitions(choices, count, columns):
                     waiting.append((partition, pool.submit(task, partition)))
                     while len(waiting) > 2 * count:
                         total = _take(waiting, total, choices, progress)
@@ -54,10 +61,10 @@ class Threads:
         return total
 
 
-def _partitions(choices: ChoiceLog | ChoiceStream, count: int) -> Iterator[Partition]:
+def _partitions(choices: ChoiceLog | ChoiceStream, count: int, columns: Sequence[str] | None) -> Iterator[Partition]:
     # Several partitions a thread even out their ends; a batch of a stream is small enough to be one.
     pieces = 8 * count if isinstance(choices, ChoiceLog) else 1
-    for batch in choices.batches():
+    for batch in choices.batches(columns):
         yield from batch.partitions(pieces)
 
 

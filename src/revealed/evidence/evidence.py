@@ -273,7 +273,13 @@ class Tally:
     _BUNDLE = 64  # blocks; the fold costs a few passes over (bundle, width) doubles, kept in the second-level cache
 
     def __init__(
-        self, model: str, names: tuple[str, ...], point: Float[np.ndarray, " K"], detail: Detail, *, ledger: bool = False
+        self,
+        model: str,
+        names: tuple[str, ...],
+        point: Float[np.ndarray, " K"],
+        detail: Detail,
+        *,
+        ledger: bool = False,
     ) -> None:
         self.zero = Evidence.nothing(model, names, point, detail)
         self.detail = detail
@@ -307,9 +313,7 @@ class Tally:
         if self._filled == self._BUNDLE:
             self._fold()
 
-    def enter(
-        self, persons: Int[np.ndarray, " cases"], block: int, scores: Float[np.ndarray, "cases K"]
-    ) -> None:
+    def enter(self, persons: Int[np.ndarray, " cases"], block: int, scores: Float[np.ndarray, "cases K"]) -> None:
         """Enter the scores of a block's cases in the ledger, if one is kept."""
         if self._entries is not None:
             ledger = Ledger.of(persons, np.full(len(persons), block, np.int64), scores)

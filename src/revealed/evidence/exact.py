@@ -107,7 +107,9 @@ class ExactSum:
 
     def __eq__(self, other: object) -> bool:
         return (
-            isinstance(other, ExactSum) and self.lowest == other.lowest and bool(np.array_equal(self.limbs, other.limbs))
+            isinstance(other, ExactSum)
+            and self.lowest == other.lowest
+            and bool(np.array_equal(self.limbs, other.limbs))
         )
 
     def __hash__(self) -> int:
@@ -132,8 +134,8 @@ class ExactSum:
 def _shift(values: np.ndarray, bits: int) -> np.ndarray:
     """Return ``values * 2**bits`` exactly, also where ``2**bits`` itself is no double."""
     if -1000 < bits < 1000:
-        return values * 2.0**bits
-    return np.ldexp(values, bits)
+        return np.asarray(values * 2.0**bits)
+    return np.asarray(np.ldexp(values, bits))
 
 
 def _canonical(limbs: np.ndarray, lowest: int) -> tuple[np.ndarray, int]:

@@ -47,7 +47,9 @@ class Gaussian:
             if name not in names:
                 raise SpecificationError(f"no parameter {name!r} to have a prior on; {nearest(name, names)}")
             if not deviation > 0:
-                raise SpecificationError(f"the prior standard deviation of {name!r} must be above zero, not {deviation!r}")
+                raise SpecificationError(
+                    f"the prior standard deviation of {name!r} must be above zero, not {deviation!r}"
+                )
             i = list(names).index(name)
             precision[i, i] = 1 / deviation**2
             shift[i] = mean / deviation**2
@@ -70,7 +72,7 @@ class Gaussian:
 
     def score(self, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
         """Return the gradient of the log density."""
-        return self.shift - self.precision @ params
+        return np.asarray(self.shift - self.precision @ params)
 
     def __add__(self, other: Gaussian) -> Gaussian:
         return Gaussian(self.precision + other.precision, self.shift + other.shift)

@@ -104,7 +104,7 @@ class Region:
     @property
     def fixed(self) -> Bool[np.ndarray, " K"]:
         """The parameters that do not move."""
-        return self.lower == self.upper
+        return np.asarray(self.lower == self.upper)
 
     def stuck(self, params: Float[np.ndarray, " K"], score: Float[np.ndarray, " K"]) -> Bool[np.ndarray, " K"]:
         """Return the parameters at a bound that the score pushes against."""
@@ -114,7 +114,7 @@ class Region:
 
     def clip(self, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
         """Return the nearest allowed parameters."""
-        return np.clip(params, self.lower, self.upper)
+        return np.asarray(np.clip(params, self.lower, self.upper))
 
 
 def maximise(
@@ -179,8 +179,12 @@ def _climb_sample(
     step of about sqrt(K / m). A sample may also lack what the full log identifies (an alternative nobody in it
     chose), so five cases' worth of its own information is added as a prior around the start that keeps it finite.
     """
-    first = sample.evidence_at(params, Detail.INFORMATION) if hint is None else None
-    information = hint * sample.share if first is None else first.information
+    first: Evidence | None = None
+    if hint is None:
+        first = sample.evidence_at(params, Detail.INFORMATION)
+        information = first.information
+    else:
+        information = hint * sample.share
     hold = information * (5.0 / sample.n_cases)
     calm = prior * sample.share + Gaussian(hold, hold @ params)
     climb = _Climb(sample.evidence_at, params, region, calm, NewtonOptions(max_passes=15), detail=Detail.INFORMATION)
@@ -218,9 +222,7 @@ class _Climb:
         self.trail: list[float] = []
         self.first_scale: Float[np.ndarray, " K"] | None = None
 
-    def run(
-        self, hint: Float[np.ndarray, "K K"] | None, known: Evidence | None, sample_passes: float
-    ) -> Maximum:
+    def run(self, hint: Float[np.ndarray, "K K"] | None, known: Evidence | None, sample_passes: float) -> Maximum:
         """Climb until the step is small, or nothing helps."""
         if known is None and hint is not None:
             self._step_on_score(hint)
@@ -239,7 +241,7 @@ class _Climb:
             if self.passes >= self.options.max_passes:
                 reason = f"{self.passes} passes over the log were not enough"
                 return self._finish(evidence, self.params, False, reason, utility_step, sample_passes)
-            accepted = self._try(score, information, free, objective, evidence.n_cases)
+            accepted = self._try(score, information, free, objective)
             if accepted is None:
                 # No step improves: rounding error is all that is left of the gradient, or the model is broken.
                 done = utility_step < np.sqrt(self.options.tolerance)
@@ -279,7 +281,7 @@ class _Climb:
         return step, float(np.sqrt(max(score[free] @ step[free], 0.0) / max(n_cases, 1)))
 
     def _try(
-        self, score: np.ndarray, information: np.ndarray, free: np.ndarray, objective: float, n_cases: int
+        self, score: np.ndarray, information: np.ndarray, free: np.ndarray, objective: float
     ) -> tuple[Evidence, float] | None:
         """Take the best step within the radius, shrinking it until the objective rises; None if none does."""
         slack = 1e-13 * abs(objective)
@@ -419,7 +421,7 @@ def _bounded_step(
         reached = params + step + inner
         crossing = free & ((reached < region.lower) | (reached > region.upper))
         if not crossing.any():
-            return step + inner
+            return np.asarray(step + inner)
         step[crossing] = region.clip(reached)[crossing] - params[crossing]
         free &= ~crossing
     return step

@@ -58,6 +58,7 @@ class AutodiffModel(Model):
     @staticmethod
     def logsum(params: ByFormula, attributes: ByFormula, available: Any) -> Any:
         """Return the expected maximum utility of one case, where the model has one; NaN otherwise."""
+        del params, attributes, available
         return float("nan")
 
     def law(self, log: ChoiceLog | ChoiceStream) -> AutodiffLaw:
@@ -98,7 +99,9 @@ class AutodiffLaw:
     def names(self) -> tuple[str, ...]:
         """The parameters, formula by formula."""
         return tuple(
-            name if part == "utility" else f"{part}.{name}" for part, design in self.parts.items() for name in design.names
+            name if part == "utility" else f"{part}.{name}"
+            for part, design in self.parts.items()
+            for name in design.names
         )
 
     @property

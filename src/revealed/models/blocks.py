@@ -80,6 +80,15 @@ class ChoiceSets:
         available = None if log.available is None else log.available[block.row_start : block.row_stop]
         return cls(log.uniform_size, log.offsets[cases] - block.row_start, log.sizes[cases], available)
 
+    def times(self, copies: int) -> ChoiceSets:
+        """Return the choice sets of the block repeated, one copy after the other."""
+        if copies == 1:
+            return self
+        rows = int(self.sizes.sum())
+        starts = (self.starts + rows * np.arange(copies)[:, None]).reshape(-1)
+        available = None if self.available is None else np.tile(self.available, copies)
+        return ChoiceSets(self.size, starts, np.tile(self.sizes, copies), available)
+
     def sum(self, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " cases"]:
         """Return the sum over each case's rows."""
         if self.size is not None:
@@ -133,7 +142,7 @@ def gram(a: Float[np.ndarray, "K rows"], b: Float[np.ndarray, "K rows"]) -> Floa
     pieces = max(-(-k * k * rows // _SMALL_PRODUCT), -(-512 // (k * k)))
     length = rows // pieces
     if length < 64:
-        return a @ b.T
+        return np.asarray(a @ b.T)
     body = length * pieces
     left = a[:, :body].reshape(k, pieces, length).swapaxes(0, 1)
     right = b[:, :body].reshape(k, pieces, length).transpose(1, 2, 0)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from revealed.choices.cells import find_bad_cells
 from revealed.choices.expression import Labels, evaluate, names_in
 from revealed.choices.log import ChoiceLog
-from revealed.errors import DataError, SpecificationError
+from revealed.errors import DataError, Problem, SpecificationError
 
 
 @dataclass(frozen=True)
@@ -106,10 +106,15 @@ class Design:
         return out
 
     def require_clean(self, log: ChoiceLog) -> None:
-        """Raise DataError listing each missing or infinite cell of the columns in use, if there is one."""
-        problems = find_bad_cells(log, (*self.variables, *self.categories))
+        """Raise DataError listing the missing and infinite cells of the columns in use, or what makes such values."""
+        problems = find_bad_cells(log, (*self.variables, *self.categories)) or [
+            problem
+            for column in self.columns
+            for factor in column.factors
+            if isinstance(factor, Numeric) and (problem := _undefined(factor.expression, log)) is not None
+        ]
         if problems:
-            raise DataError(log.source, problems)
+            raise DataError(log.source, list(dict.fromkeys(problems)))
 
     def _prepare(self, log: ChoiceLog) -> list[list[_Fill]]:
         known: dict[Factor, _Fill] = {}
@@ -183,6 +188,24 @@ def _equal_to(codes: np.ndarray, code: int) -> _Fill:
         np.equal(codes[start:stop], code, out=out)
 
     return fill
+
+
+def _undefined(expression: str, log: ChoiceLog) -> Problem | None:
+    """Say where an expression has no finite value, if anywhere."""
+    bad = ~np.isfinite(_numbers(expression, log))
+    if log.available is not None:
+        bad &= log.available
+    rows = np.flatnonzero(bad)
+    if not len(rows):
+        return None
+    shown = rows[:5]
+    cases = np.searchsorted(log.offsets, shown, side="right") - 1
+    return Problem(
+        what=f"{expression} is not a finite number",
+        remedy="check the expression's domain (logarithms and roots need positive numbers), or leave those cases out",
+        cases=tuple(str(log.case_labels[int(case)].as_py()) for case in cases),
+        count=len(rows),
+    )
 
 
 def _numbers(expression: str, log: ChoiceLog) -> np.ndarray:

@@ -77,9 +77,7 @@ def conclude(
         prior=prior,
         free=free,
         errors=errors,
-        covariances={
-            kind: covariance(maximum.evidence, kind, free, maximum.status, prior) for kind in kinds
-        },
+        covariances={kind: covariance(maximum.evidence, kind, free, maximum.status, prior) for kind in kinds},
         data=DataSummary.of(log),
     )
 
@@ -99,6 +97,7 @@ def evidence_of(
     law: Law, log: ChoiceLog | ChoiceStream, engine: Engine, ledger: bool, progress: Progress | None
 ) -> EvidenceAt:
     """Return the function from parameters to the evidence of the whole log on an engine."""
+    columns = columns_of(law)
 
     def evidence_at(params: Float[np.ndarray, " K"], detail: Detail) -> Evidence:
         keep = ledger and detail == Detail.OUTER
@@ -106,9 +105,15 @@ def evidence_of(
         def task(partition: Partition) -> Evidence:
             return law.evidence(partition, params, detail, ledger=keep)
 
-        return engine.sum(task, log, progress)
+        return engine.sum(task, log, columns=columns, progress=progress)
 
     return evidence_at
+
+
+def columns_of(law: Law) -> list[str]:
+    """Return the columns of the log a law reads."""
+    found = [name for design in law.designs for name in (*design.variables, *design.categories)]
+    return list(dict.fromkeys(found))
 
 
 def samples_of(law: Law, log: ChoiceLog | ChoiceStream) -> list[Sample]:
@@ -123,7 +128,7 @@ def samples_of(law: Law, log: ChoiceLog | ChoiceStream) -> list[Sample]:
             partition = Partition(log, 0, log.n_cases, every=every)
             drawn = sum(min(SAMPLE_CASES, n_cases - start) for start in range(0, n_cases, every * SAMPLE_CASES))
         else:
-            part = log.sample(wanted)
+            part = log.sample(wanted, columns_of(law))
             partition, drawn = Partition(part, 0, part.n_cases), part.n_cases
         samples.append(Sample(_evidence_of_sample(law, partition), drawn, drawn / n_cases))
     return samples
@@ -177,4 +182,3 @@ def prior_of(model: Model, names: tuple[str, ...]) -> Gaussian | None:
 def free_of(model: Model, names: tuple[str, ...], at_bound: tuple[str, ...]) -> np.ndarray:
     """Return which parameters were estimated: neither fixed nor at a bound."""
     return np.array([name not in model.fixed and name not in at_bound for name in names], dtype=bool)
-

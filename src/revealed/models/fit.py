@@ -262,7 +262,8 @@ class Fit:
     def __repr__(self) -> str:
         state = "converged" if self.status.sound else "; ".join(self.status.messages())
         numbers = ", ".join(f"{name}={value:.6g}" for name, value in self.estimates.items())
-        return f"Fit({self.model.title}, {self.data.n_cases:,} cases, log-likelihood {self.log_likelihood:.3f}, {numbers}; {state})"
+        size = f"{self.data.n_cases:,} cases, log-likelihood {self.log_likelihood:.3f}"
+        return f"Fit({self.model.title}, {size}, {numbers}; {state})"
 
     # ---- files ----------------------------------------------------------------------------------------------------
 
@@ -301,7 +302,9 @@ class Fit:
         except (json.JSONDecodeError, KeyError, TypeError):
             raise RevealedError("this is not a saved fit; save one with fit.save(path) or revealed fit --out") from None
         if version != FORMAT:
-            raise RevealedError(f"this fit was saved in format {version}, this version reads {FORMAT}; fit again or upgrade")
+            raise RevealedError(
+                f"this fit was saved in format {version}, this version reads {FORMAT}; fit again or upgrade"
+            )
         try:
             model = Model.from_dict(data["model"])
             return cls(

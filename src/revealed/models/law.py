@@ -27,6 +27,24 @@ class Prediction(NamedTuple):
     logsum: Float[np.ndarray, " cases"]
 
 
+class Predicted(NamedTuple):
+    """What a model says of a run of cases at some of many parameter vectors.
+
+    Parameters
+    ----------
+    points, rows, cases : slice
+        Which parameter vectors, rows and cases these are.
+    probability : ndarray of float64, shape (points, rows)
+    logsum : ndarray of float64, shape (points, cases)
+    """
+
+    points: slice
+    rows: slice
+    cases: slice
+    probability: Float[np.ndarray, "points rows"]
+    logsum: Float[np.ndarray, "points cases"]
+
+
 @runtime_checkable
 class Law(Protocol):
     """A model bound to the columns of a log: all that estimation and answers need of it."""

@@ -17,7 +17,7 @@ the same.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -29,7 +29,7 @@ from revealed.choices.stream import ChoiceStream
 from revealed.evidence import Detail, Evidence, Tally
 from revealed.models.blocks import Block, ChoiceSets, blocks_of, gram
 from revealed.models.design import Design
-from revealed.models.law import Prediction
+from revealed.models.law import Predicted, Prediction
 from revealed.models.model import Model
 from revealed.models.utility import read_utility
 
@@ -40,6 +40,10 @@ class Logit(Model):
 
     title: ClassVar[str] = "Conditional logit"
     citation: ClassVar[str] = "McFadden (1974), Conditional logit analysis of qualitative choice behavior"
+    assumptions: ClassVar[tuple[str, ...]] = (
+        "independence of irrelevant alternatives: within a choice situation an alternative draws from all others in "
+        "proportion to their probabilities, however alike they are",
+    )
 
     def law(self, log: ChoiceLog | ChoiceStream) -> LogitLaw:
         """Bind the utility to the columns of a log."""
@@ -95,7 +99,8 @@ class LogitLaw:
             self.design.fill(log, block.row_start, block.row_stop, x)
             if sets.available is not None:
                 x[:, ~sets.available] = 0.0  # those cells may be missing
-            sums = _block_sums(log, block, sets, x, params, scratch, detail, ledger)
+            with np.errstate(all="ignore"):  # what is not finite is looked into below
+                sums = _block_sums(_Taken.of(log, block, sets), x, params, scratch, detail, ledger)
             if not np.isfinite(sums[0]):
                 self.design.require_clean(log)
             tally.add(block.case_stop - block.case_start, *sums[:4])
@@ -116,10 +121,36 @@ class LogitLaw:
             if sets.available is not None:
                 x[:, ~sets.available] = 0.0
             rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
-            probability[rows], logsum[cases] = sets.softmax(params @ x)
+            with np.errstate(all="ignore"):
+                probability[rows], logsum[cases] = sets.softmax(params @ x)
         if not np.isfinite(logsum).all():
             self.design.require_clean(log)
         return Prediction(probability, logsum)
+
+    def predict_each(self, log: ChoiceLog, points: Float[np.ndarray, "points K"]) -> Iterator[Predicted]:
+        """Yield predictions at many parameter vectors, block by block: the design of a block is filled once for all."""
+        scratch = _Scratch(len(self.names))
+        for block in blocks_of(Partition(log, 0, log.n_cases), len(self.names)):
+            sets = ChoiceSets.of(log, block)
+            x = scratch.design(block)
+            self.design.fill(log, block.row_start, block.row_stop, x)
+            if sets.available is not None:
+                x[:, ~sets.available] = 0.0
+            rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
+            at_once = max(1, _PREDICTED_CELLS // x.shape[1])
+            for start in range(0, len(points), at_once):
+                some = slice(start, min(start + at_once, len(points)))
+                with np.errstate(all="ignore"):
+                    probability, logsum = sets.times(some.stop - start).softmax((points[some] @ x).reshape(-1))
+                if not np.isfinite(logsum).all():
+                    self.design.require_clean(log)
+                yield Predicted(
+                    some, rows, cases, probability.reshape(-1, x.shape[1]), logsum.reshape(-1, len(sets.sizes))
+                )
+
+
+#: Probabilities predicted at a time (1 MiB), so that what follows finds them in the second-level cache.
+_PREDICTED_CELLS = 1 << 17
 
 
 class _Scratch:
@@ -147,10 +178,63 @@ class _Scratch:
         return raw[(-raw.ctypes.data // 8) % 8 :][:size]
 
 
+@dataclass(frozen=True, eq=False)
+class _Taken:
+    """What was chosen in a block: one row per case, or counts; and what each case counts for.
+
+    Parameters
+    ----------
+    sets : ChoiceSets
+    rows : ndarray of int64, shape (cases,), optional
+        The row chosen in each case; None for a log of counts.
+    counts : ndarray of float64, shape (rows,), optional
+        The weighted counts, for a log of counts.
+    size : ndarray of float64, shape (cases,), optional
+        The weight of each case times its choices; None when all count for one.
+    """
+
+    sets: ChoiceSets
+    rows: np.ndarray | None
+    counts: np.ndarray | None
+    size: np.ndarray | None
+
+    @classmethod
+    def of(cls, log: ChoiceLog, block: Block, sets: ChoiceSets) -> _Taken:
+        cases = slice(block.case_start, block.case_stop)
+        weights = None if log.weights is None else log.weights[cases]
+        if log.chosen_rows is not None:
+            return cls(sets, log.chosen_rows[cases] - block.row_start, None, weights)
+        counts, size = log.chosen[block.row_start : block.row_stop], log.choices_per_case[cases]
+        if weights is None:
+            return cls(sets, None, counts, size)
+        return cls(sets, None, counts * sets.spread(weights), size * weights)
+
+    def log_likelihood(self, utility: np.ndarray, logsum: np.ndarray) -> float:
+        if self.counts is not None:
+            return float(self.counts @ utility - self.size @ logsum)
+        gain = utility[self.rows] - logsum
+        return float(gain.sum() if self.size is None else gain @ self.size)
+
+    def score(self, x: np.ndarray, probability: np.ndarray) -> np.ndarray:
+        """Return the score of the block; ``probability`` (times size) is overwritten."""
+        residual = np.negative(probability, out=probability)
+        if self.counts is not None:
+            residual += self.counts
+        else:
+            residual[self.rows] += 1.0 if self.size is None else self.size
+        return np.asarray(x @ residual)
+
+    def attributes(self, x: np.ndarray) -> np.ndarray:
+        """Return the attributes of what was chosen, summed by case, times size; shape (K, cases)."""
+        if self.counts is not None:
+            return self.sets.sum_each(x * self.counts)
+        assert self.rows is not None
+        chosen = np.take(x, self.rows, axis=1)  # not x[:, rows]: that holds the interpreter
+        return chosen if self.size is None else chosen * self.size
+
+
 def _block_sums(
-    log: ChoiceLog,
-    block: Block,
-    sets: ChoiceSets,
+    taken: _Taken,
     x: Float[np.ndarray, "K rows"],
     params: Float[np.ndarray, " K"],
     scratch: _Scratch,
@@ -158,56 +242,32 @@ def _block_sums(
     ledger: bool,
 ) -> tuple[float, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return log-likelihood, score, information, outer product and the scores by case of a block."""
-    rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
     utility = params @ x
-    probability, logsum = sets.softmax(utility)
-    taken = None if log.chosen_rows is None else log.chosen_rows[cases] - block.row_start
-    size = None  # what each case counts for: its weight times its choices; None when all count for one
-    if log.counts:
-        size = log.choices_per_case[cases]
-    if log.weights is not None:
-        size = log.weights[cases] if size is None else size * log.weights[cases]
-
-    if taken is not None:
-        gain = utility[taken] - logsum
-        log_likelihood = gain.sum() if size is None else gain @ size
-    else:
-        weighted = log.chosen[rows] if log.weights is None else log.chosen[rows] * sets.spread(log.weights[cases])
-        log_likelihood = weighted @ utility - size @ logsum
-
-    if size is not None:
-        probability *= sets.spread(size)
+    probability, logsum = taken.sets.softmax(utility)
+    log_likelihood = taken.log_likelihood(utility, logsum)
+    if taken.size is not None:
+        probability *= taken.sets.spread(taken.size)
     if detail < Detail.INFORMATION and not ledger:
-        residual = np.negative(probability, out=probability)
-        if taken is None:
-            residual += weighted
-        else:
-            residual[taken] += 1.0 if size is None else size
-        return float(log_likelihood), x @ residual, None, None, None
-
+        return log_likelihood, taken.score(x, probability), None, None, None
     px = scratch.weighted(x.shape[1])
     np.multiply(x, probability, out=px)
-    mean = sets.sum_each(px)  # times size
-    if taken is not None:
-        scores = np.take(x, taken, axis=1)  # not x[:, taken]: that holds the interpreter
-        if size is not None:
-            scores *= size
-    else:
-        scores = sets.sum_each(x * weighted)
-    scores -= mean
-    score = scores.sum(axis=1)
-    if detail < Detail.INFORMATION:
-        return float(log_likelihood), score, None, None, scores
-    second = gram(px, x)
-    if size is None:
-        first = gram(mean, mean)
-    else:
-        first = gram(mean / np.where(size > 0, size, 1.0), mean)
-    information = second - first
+    mean = taken.sets.sum_each(px)  # times size
+    scores = taken.attributes(x) - mean
+    information = None
+    if detail >= Detail.INFORMATION:
+        information = _information(gram(px, x), mean, taken.size)
+    outer = gram(scores, scores) if detail >= Detail.OUTER else None
+    return log_likelihood, scores.sum(axis=1), information, outer, scores
+
+
+def _information(
+    second: Float[np.ndarray, "K K"], mean: Float[np.ndarray, "K cases"], size: Float[np.ndarray, " cases"] | None
+) -> Float[np.ndarray, "K K"]:
+    """Return the second moment less the outer product of means."""
+    information = second - (gram(mean, mean) if size is None else gram(mean / np.where(size > 0, size, 1.0), mean))
     # A column that is constant within each case leaves rounding error where its variance is zero.
     still = np.diag(information) <= 1e-13 * np.diag(second)
     if still.any():
         information[still] = 0.0
         information[:, still] = 0.0
-    outer = gram(scores, scores) if detail >= Detail.OUTER else None
-    return float(log_likelihood), score, information, outer, scores
+    return np.asarray(information)

@@ -56,6 +56,8 @@ class Model(ABC):
 
     title: ClassVar[str]
     citation: ClassVar[str]
+    #: What an answer from the model leans on beyond its utility, in words.
+    assumptions: ClassVar[tuple[str, ...]] = ()
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

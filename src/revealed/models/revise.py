@@ -15,9 +15,7 @@ from revealed.models.estimate import conclude, evidence_of, region_of
 from revealed.models.fit import DataSummary, Fit
 
 
-def revise(
-    fit: Fit, change: ChoiceLog, sign: int, log: ChoiceLog | ChoiceStream | None, engine: Engine | None
-) -> Fit:
+def revise(fit: Fit, change: ChoiceLog, sign: int, log: ChoiceLog | ChoiceStream | None, engine: Engine | None) -> Fit:
     """Return a fit with the evidence of ``change`` added (sign +1) or taken out (sign -1).
 
     Seen from the point where the fit's evidence was taken, the evidence of the change is exact, so the first Newton
@@ -56,7 +54,7 @@ def revise(
     return conclude(fit.model, law, log, maximum, fit.errors, fit.prior)
 
 
-def _no_pass(params: np.ndarray, detail: Detail) -> Evidence:
+def _no_pass(*_: object) -> Evidence:
     raise AssertionError("a single step needs no pass")
 
 

@@ -24,7 +24,9 @@ from revealed.models.design import Design, DesignColumn, Indicator, Numeric
 Utility = str | Mapping[str, str]
 
 _CATEGORICAL = re.compile(r"^C\((?P<column>`[^`]+`|[^,`]+?)\s*(?:,\s*(?P<contrast>.+))?\)$", re.DOTALL)
-_TREATMENT = re.compile(r"""^(?:(?:contr\.)?[Tt]reatment\(\s*(?:base\s*=\s*|reference\s*=\s*)?)?(['"])(?P<base>.*)\1\s*\)?$""")
+_TREATMENT = re.compile(
+    r"""^(?:(?:contr\.)?[Tt]reatment\(\s*(?:base\s*=\s*|reference\s*=\s*)?)?(['"])(?P<base>.*)\1\s*\)?$"""
+)
 _OWN = re.compile(r"^own\((?P<inside>.+)\)$", re.DOTALL)
 _IDENTITY = re.compile(r"^I\((?P<inside>.+)\)$", re.DOTALL)
 
@@ -90,7 +92,7 @@ class _Reader:
     def __init__(self, log: ChoiceLog | ChoiceStream, reference: Mapping[str, str], of_the_case: bool) -> None:
         self.log = log
         self.of_the_case = of_the_case
-        self.used = {}
+        self.used: dict[str, str] = {}
         self.constant: dict[_Part, bool] = {}
         self.reference = {log.column_name(name): str(level) for name, level in reference.items()}
 
@@ -118,7 +120,9 @@ class _Reader:
                 raise SpecificationError(f"no alternative {name!r} in {self.log.source}; {nearest(str(name), levels)}")
         missing = [level for level in levels if level not in {str(name) for name in formulas}]
         if missing:
-            raise SpecificationError(f"no utility for the alternative {missing[0]!r}; write {missing[0]!r}: '0' for none")
+            raise SpecificationError(
+                f"no utility for the alternative {missing[0]!r}; write {missing[0]!r}: '0' for none"
+            )
         where: dict[tuple[str, tuple[Any, ...]], list[str]] = {}
         for name, formula in formulas.items():
             for term in _terms(formula, intercept_is="asc"):
@@ -206,7 +210,9 @@ class _Reader:
         if base not in levels:
             raise SpecificationError(f"no level {base!r} in column {column!r}; {nearest(base, levels)}")
         if self.used.get(column, base) != base:
-            raise SpecificationError(f"column {column!r} is given two reference levels: {self.used[column]!r}, {base!r}")
+            raise SpecificationError(
+                f"column {column!r} is given two reference levels: {self.used[column]!r}, {base!r}"
+            )
         self.used[column] = base
 
     def _coded(self, part: _Part, *, reduced: bool) -> list[tuple[str, tuple[Any, ...]]]:
@@ -235,7 +241,9 @@ class _Reader:
                 if part.categorical and part not in coding:
                     continue
                 options = (
-                    self._coded(part, reduced=coding[part]) if part.categorical else [(part.text, (Numeric(part.text),))]
+                    self._coded(part, reduced=coding[part])
+                    if part.categorical
+                    else [(part.text, (Numeric(part.text),))]
                 )
                 choices = [(f"{a}:{b}" if a else b, (*x, *y)) for a, x in choices for b, y in options]
             columns += [DesignColumn(label, factors) for label, factors in choices]
@@ -313,13 +321,13 @@ def _terms(formula: str, intercept_is: str = "1") -> list[list[str]]:
     """Return the terms of a formula as lists of factors' texts, in the order written."""
     from formulaic.parser import DefaultFormulaParser
 
-    if not isinstance(formula, str) or not formula.strip():
+    if not str(formula).strip():
         raise SpecificationError(f"a utility must be a formula such as 'cost + time', not {formula!r}")
     if "~" in formula:
         raise SpecificationError("a utility has no left side: the choice is in the log; write only what follows '~'")
     try:
         terms = DefaultFormulaParser(include_intercept=False).get_terms(formula)
-    except Exception as error:  # formulaic raises many kinds; its message says where
+    except Exception as error:  # noqa: BLE001 - formulaic raises many kinds; its message says where
         first_line = str(error).strip().split("\n")[0]
         raise SpecificationError(f"cannot read the formula {formula!r}: {first_line}") from None
     read = [[factor.expr for factor in term.factors] for term in terms]

@@ -1,0 +1,290 @@
+"""What every model must do, run on each. A new model joins by one line in ``MODELS``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from revealed.choices import ChoiceLog, Partition
+from revealed.engine import InProcess, Threads
+from revealed.errors import DataError, RevealedError, SpecificationError
+from revealed.evidence import Detail, Evidence
+from revealed.models import Fit, Logit, Model, ScaledLogit
+from tests.worlds import COLUMNS, TRUTH, ragged, trips, trips_table
+
+UTILITY = "C(mode) + cost + time"
+
+MODELS: dict[str, Callable[..., Model]] = {
+    "logit": lambda **options: Logit(options.pop("utility", UTILITY), **options),
+    "scaled logit": lambda **options: ScaledLogit(options.pop("utility", UTILITY), scale="C(segment)", **options),
+}
+
+
+@pytest.fixture(params=MODELS, scope="module")
+def make(request: pytest.FixtureRequest) -> Callable[..., Model]:
+    return MODELS[request.param]
+
+
+@pytest.fixture(scope="module")
+def log() -> ChoiceLog:
+    return trips(900, seed=1)
+
+
+@pytest.fixture(scope="module")
+def fit(make: Callable[..., Model], log: ChoiceLog) -> Fit:
+    return make().fit(log)
+
+
+def everything(log: ChoiceLog) -> Partition:
+    return Partition(log, 0, log.n_cases)
+
+
+def point_of(names: tuple[str, ...]) -> np.ndarray:
+    return np.random.default_rng(0).normal(0.0, 0.3, len(names))
+
+
+def test_the_score_is_the_slope_of_the_log_likelihood(make: Callable[..., Model], log: ChoiceLog) -> None:
+    law = make().law(log)
+    point = point_of(law.names)
+    score = law.evidence(everything(log), point, Detail.SCORE).score
+    for i, unit in enumerate(np.eye(len(point))):
+        up, down = (law.evidence(everything(log), point + h * unit, Detail.SCORE).log_likelihood for h in (1e-5, -1e-5))
+        assert (up - down) / 2e-5 == pytest.approx(score[i], rel=1e-6, abs=1e-4)
+
+
+def test_the_information_is_the_slope_of_the_score(make: Callable[..., Model], log: ChoiceLog) -> None:
+    law = make().law(log)
+    point = point_of(law.names)
+    information = law.evidence(everything(log), point, Detail.INFORMATION).information
+    for i, unit in enumerate(np.eye(len(point))):
+        up, down = (law.evidence(everything(log), point + h * unit, Detail.SCORE).score for h in (1e-5, -1e-5))
+        np.testing.assert_allclose(-(up - down) / 2e-5, information[i], rtol=1e-6, atol=1e-3)
+
+
+def test_detail_changes_nothing_but_the_detail(make: Callable[..., Model], log: ChoiceLog) -> None:
+    law = make().law(log)
+    point = point_of(law.names)
+    full = law.evidence(everything(log), point, Detail.OUTER, ledger=True)
+    for detail in Detail:
+        part = law.evidence(everything(log), point, detail)
+        assert part.log_likelihood == pytest.approx(full.log_likelihood, rel=1e-14)
+        np.testing.assert_allclose(part.score, full.score, rtol=1e-11, atol=1e-10)
+
+
+def test_partitions_and_engines_give_the_same_bits(make: Callable[..., Model]) -> None:
+    log = trips(5_000, seed=2)
+    law = make().law(log)
+    point = point_of(law.names)
+    whole = law.evidence(everything(log), point, Detail.OUTER)
+    assert Evidence.sum([law.evidence(p, point, Detail.OUTER) for p in reversed(log.partitions(3))]) == whole
+    for engine in (InProcess(), Threads(2)):
+        assert engine.sum(lambda p: law.evidence(p, point, Detail.OUTER), log) == whole
+    fits = [make().fit(log, engine=engine) for engine in (InProcess(), Threads(2))]
+    assert fits[0].params.tobytes() == fits[1].params.tobytes()
+    assert fits[0].covariance().tobytes() == fits[1].covariance().tobytes()
+
+
+def test_at_the_estimates_the_score_is_zero(fit: Fit, log: ChoiceLog) -> None:
+    assert fit.status.sound, fit.status.messages()
+    score = fit.law.evidence(everything(log), fit.params, Detail.SCORE).score
+    assert np.abs(score * fit.standard_errors("classic")).max() < 1e-8
+    at = fit.law.evidence(everything(log), fit.params, Detail.SCORE).log_likelihood
+    assert fit.log_likelihood == pytest.approx(at, rel=1e-13)
+
+
+def test_probabilities_sum_to_one_and_the_log_likelihood_is_theirs(fit: Fit, log: ChoiceLog) -> None:
+    probability, logsum = fit.predict(log)
+    np.testing.assert_allclose(np.add.reduceat(probability, log.offsets[:-1]), 1.0, rtol=1e-12)
+    assert np.log(probability[log.chosen_rows]).sum() == pytest.approx(fit.log_likelihood, rel=1e-12)
+    assert np.isfinite(logsum).all()
+
+
+def test_estimates_recover_the_truth_with_honest_intervals(make: Callable[..., Model]) -> None:
+    hits, total = 0, 0
+    for seed in range(60):
+        fit = make().fit(trips(400, seed=1000 + seed))
+        for name, value in TRUTH.items():
+            i = fit.index(name)
+            hits += abs(fit.params[i] - value) < 1.96 * fit.standard_errors("classic")[i]
+            total += 1
+    # 240 draws at 95%: 228 expected, standard deviation 3.4 if independent
+    assert 215 <= hits <= 239, f"{hits} of {total} intervals hold the truth"
+
+
+def test_order_of_cases_and_rows_does_not_matter(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
+    order = np.random.default_rng(3).permutation(log.n_rows)
+    shuffled = ChoiceLog.from_table(trips_table(900, seed=1).take(pa.array(order)), COLUMNS)
+    again = make().fit(shuffled)
+    np.testing.assert_allclose(again.params, fit.params, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(again.standard_errors(), fit.standard_errors(), rtol=1e-8)
+
+
+def test_a_weight_of_two_is_the_case_twice(make: Callable[..., Model], log: ChoiceLog) -> None:
+    half = log.with_columns({"weight": np.repeat(np.where(np.arange(900) < 300, 2.0, 1.0), 3)})
+    weighted = ChoiceLog.from_table(half.table, replace(COLUMNS, weight="weight"))
+    table = trips_table(900, seed=1)
+    again = table.slice(0, 900)
+    again = again.set_column(0, "trip", pa.array(np.repeat(np.arange(10_000, 10_300), 3)))
+    doubled = ChoiceLog.from_table(pa.concat_tables([table, again]), COLUMNS)
+    one, two = make().fit(weighted), make().fit(doubled)
+    np.testing.assert_allclose(one.params, two.params, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(one.standard_errors("classic"), two.standard_errors("classic"), rtol=1e-7)
+    assert one.log_likelihood == pytest.approx(two.log_likelihood, rel=1e-12)
+
+
+def test_counts_are_cases_told_at_once(make: Callable[..., Model], log: ChoiceLog) -> None:
+    random = np.random.default_rng(5)
+    counts = random.integers(0, 3, log.n_rows).astype(float)
+    counts[::3] += 1
+    counted = ChoiceLog.from_table(log.with_columns({"chosen": counts}).table, COLUMNS, counts=True)
+    rows = np.repeat(np.arange(log.n_rows), counts.astype(int))
+    cases = rows // 3
+    taken = (np.repeat(cases, 3) * 3).reshape(-1, 3) + np.arange(3)
+    table = log.table.take(pa.array(taken.reshape(-1)))
+    chosen = np.zeros(taken.shape, dtype=bool)
+    chosen[np.arange(len(rows)), rows % 3] = True
+    table = table.set_column(table.schema.get_field_index("chosen"), "chosen", pa.array(chosen.reshape(-1)))
+    table = table.set_column(0, "trip", pa.array(np.repeat(np.arange(len(rows)), 3)))
+    table = table.drop_columns(["who"]).append_column("who", pa.array(np.repeat(np.arange(len(rows)), 3)))
+    one, two = make().fit(counted), make().fit(ChoiceLog.from_table(table, COLUMNS))
+    np.testing.assert_allclose(one.params, two.params, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(one.standard_errors("classic"), two.standard_errors("classic"), rtol=1e-7)
+
+
+def test_an_unavailable_row_is_no_row_even_with_missing_cells(make: Callable[..., Model]) -> None:
+    table = trips_table(600, seed=4)
+    shut = ~np.asarray(table.column("open"))
+    cost = np.asarray(table.column("cost")).copy()
+    cost[shut] = np.nan
+    blanked = table.set_column(table.schema.get_field_index("cost"), "cost", pa.array(cost))
+    masked = ChoiceLog.from_table(blanked, replace(COLUMNS, available="open"))
+    dropped = ChoiceLog.from_table(table.filter(pa.array(~shut)), COLUMNS)
+    one, two = make().fit(masked), make().fit(dropped)
+    np.testing.assert_allclose(one.params, two.params, rtol=0, atol=1e-10)
+    np.testing.assert_allclose(one.standard_errors(), two.standard_errors(), rtol=1e-8)
+    probability = one.probabilities(masked)
+    assert (probability[shut] == 0).all()
+    np.testing.assert_allclose(probability[~shut], two.probabilities(dropped), rtol=1e-9)
+
+
+def test_a_missing_cell_in_use_is_refused_with_its_row(make: Callable[..., Model], log: ChoiceLog) -> None:
+    cost = log.numbers("cost").copy()
+    cost[[4, 1000]] = np.nan, np.inf
+    with pytest.raises(DataError) as caught:
+        make().fit(log.with_columns({"cost": cost}))
+    text = str(caught.value)
+    assert "cost" in text
+    assert "5" in text
+    assert "1001" in text
+
+
+def test_fixed_parameters_stay_and_have_no_error(make: Callable[..., Model], log: ChoiceLog) -> None:
+    fit = make(fixed={"cost": -1.0}, bounds={"time": (-0.2, None)}).fit(log)
+    assert fit["cost"] == -1.0
+    assert fit["time"] == -0.2
+    assert fit.status.at_bound == ("time",)
+    errors = dict(zip(fit.names, fit.standard_errors(), strict=True))
+    assert errors["cost"] == 0.0
+    assert errors["time"] == 0.0
+    assert fit.n_free == len(fit.names) - 2
+
+
+def test_start_values_do_not_move_the_maximum(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
+    far = make(start={"cost": -3.0, "time": 1.0, "mode[car]": 4.0}).fit(log)
+    np.testing.assert_allclose(far.params, fit.params, rtol=0, atol=1e-10)
+
+
+def test_a_strong_prior_wins_and_a_weak_one_does_not(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
+    strong = make(prior={"cost": (0.7, 1e-4)}).fit(log)
+    assert strong["cost"] == pytest.approx(0.7, abs=1e-3)
+    weak = make(ridge=1e-9).fit(log)
+    np.testing.assert_allclose(weak.params, fit.params, atol=1e-7)
+
+
+def test_json_brings_the_fit_back_whole(fit: Fit, log: ChoiceLog) -> None:
+    again = Fit.from_json(fit.to_json())
+    assert again.names == fit.names
+    assert again.params.tobytes() == fit.params.tobytes()
+    assert again.evidence == fit.evidence
+    assert again.status == fit.status
+    assert again.data == fit.data
+    for kind in fit.covariances:
+        assert again.covariance(kind).tobytes() == fit.covariance(kind).tobytes()
+    assert again.probabilities(log).tobytes() == fit.probabilities(log).tobytes()
+    assert repr(again) == repr(fit)
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{}", '{"revealed": 99}', '{"revealed": 1}', "\x00"])
+def test_json_that_is_no_fit_is_refused(text: str) -> None:
+    with pytest.raises(RevealedError):
+        Fit.from_json(text)
+
+
+def test_json_with_a_foreign_class_is_refused(fit: Fit) -> None:
+    data = json.loads(fit.to_json())
+    data["model"]["class"] = "Popen"
+    with pytest.raises(SpecificationError, match="no model class 'Popen'"):
+        Fit.from_json(json.dumps(data))
+
+
+def test_update_and_forget_undo_each_other(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
+    new = trips(45, seed=77)
+    new = new.with_columns(
+        {"trip": np.repeat(np.arange(5_000, 5_045), 3), "who": np.repeat(np.arange(5_000, 5_045), 3)}
+    )
+    grown = fit.update(new)
+    assert grown.data.n_cases == 945
+    assert "one Newton step" in grown.status.reason
+    full = fit.update(new, log + new)
+    assert full.status.sound
+    exact = make().fit(log + new)
+    np.testing.assert_allclose(full.params, exact.params, rtol=0, atol=1e-10)
+    # one step lands far closer to the truth than where it left from
+    assert np.abs(grown.params - exact.params).max() < 0.1 * np.abs(fit.params - exact.params).max()
+    back = grown.forget(new)
+    assert back.evidence.total == replace(fit.evidence, ledger=None).total
+    np.testing.assert_allclose(back.params, fit.params, rtol=0, atol=1e-12)
+    again = exact.forget(new, log)
+    np.testing.assert_allclose(again.params, fit.params, rtol=0, atol=1e-10)
+
+
+def test_forgetting_everybody_is_refused(fit: Fit, log: ChoiceLog) -> None:
+    with pytest.raises(SpecificationError, match="nothing is left"):
+        fit.forget(log)
+
+
+@pytest.mark.parametrize("size", [1e4, -1e4])
+def test_huge_utilities_neither_overflow_nor_are_clipped(
+    make: Callable[..., Model], log: ChoiceLog, size: float
+) -> None:
+    law = make().law(log)
+    point = np.zeros(len(law.names))
+    point[law.names.index("cost")] = size
+    evidence = law.evidence(everything(log), point, Detail.OUTER)
+    cost = log.numbers("cost").reshape(-1, 3) * size
+    taken = cost.reshape(-1)[log.chosen_rows]
+    exact = (taken - cost.max(axis=1)).sum()
+    assert evidence.log_likelihood == pytest.approx(exact, rel=1e-6)
+    assert evidence.log_likelihood < -1e6
+    assert np.isfinite(evidence.information).all()
+
+
+def test_choice_sets_of_one_say_nothing(log: ChoiceLog) -> None:
+    world = ragged(800, seed=6)
+    assert (world.sizes == 1).any()
+    several = world.take_cases(world.sizes > 1)
+    one, two = Logit("a + b").fit(world), Logit("a + b").fit(several)
+    np.testing.assert_allclose(one.params, two.params, rtol=0, atol=1e-10)
+    assert one.log_likelihood == pytest.approx(two.log_likelihood, rel=1e-12)
+    assert abs(one["a"] - 1.0) < 4 * one.standard_errors()[0]
+
+
+def test_only_differences_within_a_case_matter(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
+    shift = np.repeat(np.random.default_rng(9).normal(0, 100, log.n_cases), 3)
+    moved = make().fit(log.with_columns({"cost": log.numbers("cost") + shift}))
+    np.testing.assert_allclose(moved.params, fit.params, atol=1e-8)
