@@ -25,11 +25,15 @@ from jaxtyping import Bool, Float32, Float64, Int
 from revealed.choices.columns import Columns
 from revealed.choices.distributions import Distribution, Normal
 from revealed.choices.log import ChoiceLog
+from revealed.choices.readers import ROLES_KEY
 from revealed.choices.sink import Progress, Written, write_tables
 from revealed.errors import SpecificationError, nearest
 
 #: About this many rows are drawn from one random stream; with 20 attributes they take 5 MB.
 CHUNK_ROWS = 65_536
+
+#: The key of a Parquet file's metadata under which a simulation keeps its seed, its utility and its truth, as JSON.
+TRUTH_KEY = b"revealed.simulation"
 
 _ROLES = ("case", "person", "alternative", "chosen", "available")
 
@@ -59,7 +63,8 @@ class Simulation:
     availability : float
         The probability with which an offered alternative can be chosen; below 1 there is a column ``available``.
     cases_per_person : int, optional
-        How many successive cases are one decision maker's; without it there is no column ``person``.
+        How many successive cases are one decision maker's, which are made at once; without it there is no column
+        ``person``.
     float32 : bool
         Store attributes in 32 bits. Their values are the same either way, and so are the choices.
     seed : int
@@ -89,32 +94,38 @@ class Simulation:
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated."""
         low, high = self.set_sizes
+        per_person = 1 if self.cases_per_person is None else self.cases_per_person
         _require(self.n_cases >= 1, f"n_cases must be at least 1, not {self.n_cases}")
         _require(1 <= low <= high, f"n_alternatives must be at least 1, the smaller number first, not {low}, {high}")
         _require(self.seed >= 0, f"seed must not be negative, not {self.seed}")
         _require(0 < self.availability <= 1, f"availability must be above 0 and at most 1, not {self.availability}")
-        _require((self.cases_per_person or 1) >= 1, f"cases_per_person must be at least 1, not {self.cases_per_person}")
+        _require(per_person >= 1, f"cases_per_person must be at least 1, not {per_person}")
         if self.alternatives:
-            names = list(self.alternatives)
-            _require(len(names) == high, f"{len(names)} names for {high} alternatives")
-            _require(len({*names, self.outside}) == high + 1, "the names of the alternatives must differ")
-        offered = [*self._names, *([self.outside] if self.outside is not None else [])]
+            count = len(self.alternatives)
+            _require(count == high, f"{count} names for {high} alternatives")
+            _require(len({*self.alternatives, self.outside}) == high + 1, "the names of the alternatives must differ")
         for name in self.constants:
-            _require(name in offered, f"a constant for {name!r}, which is no alternative; {nearest(name, offered)}")
-        for name, distribution in self.attributes.items():
-            _require(isinstance(distribution, Distribution), f"attribute {name!r} needs a distribution: Normal() or the like")
-            personal = distribution.varies == "person"
-            _require(not personal or self.cases_per_person is not None, f"{name!r} is a person's: give cases_per_person")
-        for name, value in self.params.items():
-            if not isinstance(value, Mapping):
-                _require(self._varies(name) == "row", f"{name!r} is the same for all alternatives: name those it matters for")
-                continue
-            _require(self._varies(name) != "row", f"{name!r} varies by alternative: one number for all of them")
-            for alternative in value:
-                known = alternative in offered
-                _require(known, f"{name!r} for {alternative!r}, which is no alternative; {nearest(alternative, offered)}")
+            self._require_alternative("a constant", name)
         for name in self._attributes:
-            _require(name not in _ROLES, f"an attribute cannot be called {name!r}, which is a column of its own")
+            self._check_attribute(name)
+
+    def _check_attribute(self, name: str) -> None:
+        distribution, param = self._attributes[name], self.params.get(name, 0.0)
+        _require(name not in _ROLES, f"an attribute cannot be called {name!r}, which is a column of its own")
+        _require(isinstance(distribution, Distribution), f"{name!r} needs a distribution: Normal() or the like")
+        if distribution.varies == "person":
+            _require(self.cases_per_person is not None, f"{name!r} is a person's: give cases_per_person")
+        if isinstance(param, Mapping):
+            _require(distribution.varies != "row", f"{name!r} varies by alternative: one number for all of them")
+            for alternative in param:
+                self._require_alternative(f"{name!r}", alternative)
+        elif name in self.params:
+            same = f"{name!r} is the same for all alternatives of a case: give its number by alternative"
+            _require(distribution.varies == "row", same)
+
+    def _require_alternative(self, what: str, name: str) -> None:
+        if name not in self._labels:
+            raise SpecificationError(f"{what} for {name!r}, which is no alternative; {nearest(name, self._labels)}")
 
     @classmethod
     def of_size(
@@ -208,19 +219,22 @@ class Simulation:
         rows_per_group : int
             About how many rows a row group of a Parquet file gets.
         progress : callable, optional
-            Called now and then with the cases written so far and the cases in all.
+            Called after each row group with the cases written so far and the cases in all.
 
         Returns
         -------
         Written
-            What was written, and how large it is. The truth is in the metadata of each Parquet file, too.
+            What was written, and how large it is. Each Parquet file says of itself which roles its columns play, and
+            in its metadata the truth.
 
         Raises
         ------
         OutputError
             If the folder is not empty, or the path cannot be written; nothing half-written stays.
         """
-        notes = {"simulation": json.dumps({"seed": self.seed, "utility": self.utility, "truth": self.truth})}
+        roles = {"columns": self.columns.roles(), "counts": False}
+        truth = {"seed": self.seed, "utility": self.utility, "truth": self.truth}
+        notes = {ROLES_KEY: json.dumps(roles).encode(), TRUTH_KEY: json.dumps(truth).encode()}
         return write_tables(
             self.tables(),
             path,
@@ -239,7 +253,7 @@ class Simulation:
         return persons * self._per_person
 
     def _chunk(self, chunk: int, keep: int) -> pa.Table:
-        """Return the first ``keep`` cases of a chunk. A whole chunk is always drawn, or its first cases would differ."""
+        """Return the first ``keep`` cases of a chunk; all are drawn, for else the first would differ."""
         rng = _stream(self.seed, (0, chunk))
         first_case = chunk * self.chunk_cases
         offered = self._offer(rng)
@@ -249,7 +263,7 @@ class Simulation:
         utility = np.array([self.constants.get(label, 0.0) for label in self._labels])[codes]
         values = {}
         for name, distribution in self._attributes.items():
-            values[name] = self._draw(name, distribution, rng, sizes, n_rows, codes)
+            values[name] = self._draw(distribution, rng, sizes, n_rows, codes)
             self._add(utility, name, values[name], codes)
         available = self._availability(rng, codes, sizes)
         chosen = self._choose(rng, utility, available, offered)
@@ -279,7 +293,6 @@ class Simulation:
 
     def _draw(
         self,
-        name: str,
         distribution: Distribution,
         rng: np.random.Generator,
         sizes: Int[np.ndarray, " cases"],
@@ -371,9 +384,6 @@ class Simulation:
     def _per_person(self) -> int:
         return self.cases_per_person or 1
 
-    def _varies(self, name: str) -> str:
-        return self.attributes[name].varies if name in self.attributes else "row"
-
 
 def _spread(
     utility: Float64[np.ndarray, " rows"], offered: Bool[np.ndarray, "cases alternatives"]
@@ -397,4 +407,4 @@ def _require(holds: bool, message: str) -> None:
         raise SpecificationError(message)
 
 
-__all__ = ["CHUNK_ROWS", "Simulation"]
+__all__ = ["CHUNK_ROWS", "TRUTH_KEY", "Simulation"]

@@ -53,7 +53,7 @@ def write_tables(
     n_cases: int,
     rows_per_file: int | None = None,
     rows_per_group: int = 250_000,
-    notes: Mapping[str, str] | None = None,
+    notes: Mapping[bytes, bytes] | None = None,
     progress: Progress | None = None,
 ) -> Written:
     """Write tables of whole cases to ``….parquet``, ``….csv`` or a folder of Parquet files, whole or not at all.
@@ -71,7 +71,7 @@ def write_tables(
     rows_per_group : int
         About how many rows a row group gets.
     notes : mapping, optional
-        Texts for the metadata of Parquet files.
+        For the metadata of Parquet files.
     progress : callable, optional
         Called after each row group.
 
@@ -140,25 +140,24 @@ def _numbered(groups: Iterable[pa.Table], rows_per_file: int) -> Iterator[tuple[
         yield number, group
 
 
-def _fill(file: IO[bytes], suffix: str, groups: Iterable[pa.Table], notes: Mapping[str, str]) -> None:
+def _fill(file: IO[bytes], suffix: str, groups: Iterable[pa.Table], notes: Mapping[bytes, bytes]) -> None:
     """Write row groups to one file."""
     writer: pq.ParquetWriter | pa_csv.CSVWriter | None = None
     try:
         for group in groups:
             if suffix == ".csv":
                 group = group.cast(_plain(group.schema))
-            if writer is None:
-                writer = pa_csv.CSVWriter(file, group.schema) if suffix == ".csv" else _parquet(file, group.schema, notes)
-            if suffix == ".csv":
+                writer = writer or pa_csv.CSVWriter(file, group.schema)
                 writer.write_table(group)
             else:
+                writer = writer or _parquet(file, group.schema, notes)
                 writer.write_table(group.replace_schema_metadata(writer.schema.metadata), row_group_size=group.num_rows)
     finally:
         if writer is not None:
             writer.close()
 
 
-def _parquet(file: IO[bytes], schema: pa.Schema, notes: Mapping[str, str]) -> pq.ParquetWriter:
+def _parquet(file: IO[bytes], schema: pa.Schema, notes: Mapping[bytes, bytes]) -> pq.ParquetWriter:
     labels = [field.name for field in schema if pa.types.is_dictionary(field.type)]
     packed = [name for name in _PACKED if name in schema.names]
     return pq.ParquetWriter(
