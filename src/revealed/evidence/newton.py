@@ -40,13 +40,14 @@ class NewtonOptions:
 
     Parameters
     ----------
-    tolerance : float
-        The utility step (root mean square) below which the climb ends.
+    tolerance : float, optional
+        The utility step (root mean square) below which the climb ends. By default 3e-6 where there are samples to
+        start from (a pass is dear), else 1e-9 (one more pass, and standard errors right to nine digits).
     max_passes : int
         The most passes over the full log.
     """
 
-    tolerance: float = 3e-6
+    tolerance: float | None = None
     max_passes: int = 60
 
 
@@ -162,7 +163,8 @@ def maximise(
     for sample in samples:
         params, hint, cost = _climb_sample(sample, params, hint, region, prior)
         sample_passes += cost * sample.share
-    climb = _Climb(evidence_at, params, region, prior, options)
+    tolerance = options.tolerance or (3e-6 if samples else 1e-9)
+    climb = _Climb(evidence_at, params, region, prior, tolerance, options.max_passes)
     return climb.run(hint, known, sample_passes)
 
 
@@ -187,8 +189,8 @@ def _climb_sample(
         information = hint * sample.share
     hold = information * (5.0 / sample.n_cases)
     calm = prior * sample.share + Gaussian(hold, hold @ params)
-    climb = _Climb(sample.evidence_at, params, region, calm, NewtonOptions(max_passes=15), detail=Detail.INFORMATION)
-    climb.enough = 0.2
+    enough = 0.2 * float(np.sqrt(len(params) / sample.n_cases))
+    climb = _Climb(sample.evidence_at, params, region, calm, enough, max_passes=15, detail=Detail.INFORMATION)
     reached = climb.run(information if first is None else None, first, 0.0)
     matrix = reached.evidence.information
     values = np.linalg.eigvalsh(scaled(matrix)[0])
@@ -205,7 +207,8 @@ class _Climb:
         params: Float[np.ndarray, " K"],
         region: Region,
         prior: Gaussian,
-        options: NewtonOptions,
+        tolerance: float,
+        max_passes: int,
         detail: Detail = Detail.OUTER,
     ) -> None:
         self.evidence_at = evidence_at
@@ -214,11 +217,12 @@ class _Climb:
         self.warnings = 0
         self.region = region
         self.prior = prior
-        self.options = options
+        self.tolerance = tolerance
+        self.max_passes = max_passes
         self.detail = detail
         self.passes = 0
         self.radius = np.inf
-        self.enough = 0.0  # a step this small against sqrt(K / cases) will do: set for samples
+        self.flat_steps = 0
         self.trail: list[float] = []
         self.first_scale: Float[np.ndarray, " K"] | None = None
 
@@ -235,18 +239,23 @@ class _Climb:
             runaway = self._separation(evidence, information, step, free)
             if runaway is not None:
                 return self._finish(evidence, self.params, False, "separation", utility_step, sample_passes, (runaway,))
-            if utility_step < max(self.options.tolerance, self.enough * np.sqrt(len(step) / max(evidence.n_cases, 1))):
-                params = self.region.clip(self.params + step)
-                return self._finish(evidence, params, True, "the step is below tolerance", utility_step, sample_passes)
-            if self.passes >= self.options.max_passes:
+            if utility_step < self.tolerance:
+                return self._finish(
+                    evidence, self._after(step), True, "the step is below tolerance", utility_step, sample_passes
+                )
+            if self.passes >= self.max_passes:
                 reason = f"{self.passes} passes over the log were not enough"
                 return self._finish(evidence, self.params, False, reason, utility_step, sample_passes)
             accepted = self._try(score, information, free, objective)
             if accepted is None:
-                # No step improves: rounding error is all that is left of the gradient, or the model is broken.
-                done = utility_step < np.sqrt(self.options.tolerance)
-                return self._finish(evidence, self.params, done, "no step improves", utility_step, sample_passes)
+                # Rounding error is all that is left of the gradient, or the model is broken.
+                done = utility_step < 1e-5
+                params = self._after(step) if done else self.params
+                return self._finish(evidence, params, done, "no step improves", utility_step, sample_passes)
             evidence, objective = accepted
+
+    def _after(self, step: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
+        return self.region.clip(self.params + step)
 
     # ---- pieces ---------------------------------------------------------------------------------------------------
 
@@ -288,7 +297,8 @@ class _Climb:
         for _ in range(30):
             step = _bounded_step(score, information, free, self.params, self.region, self.radius)
             promised = float(score @ step - 0.5 * step @ information @ step)
-            if promised <= slack or self.passes >= self.options.max_passes:
+            self.flat_steps += promised <= slack  # near the top the gain drowns in rounding, but the step does not
+            if self.flat_steps > 3 or self.passes >= self.max_passes:
                 return None
             trial = self.params + step
             try:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from revealed.models.model import Model
 
 #: Logs smaller than this are climbed as a whole: a pass costs less than the samples would save.
-_SAMPLE_FROM = 20_000
+SAMPLE_FROM = 20_000
 #: Cases in the first sample, and the share of the log (and the most cases) in the second.
 _FIRST_SAMPLE, _SECOND_SHARE, _SECOND_MOST = 2_000, 0.12, 400_000
 
@@ -119,7 +119,7 @@ def columns_of(law: Law) -> list[str]:
 def samples_of(law: Law, log: ChoiceLog | ChoiceStream) -> list[Sample]:
     """Return evenly spaced samples of a large log, coarse to fine; none for a small one."""
     n_cases = log.facts.n_cases
-    if n_cases < _SAMPLE_FROM:
+    if n_cases < SAMPLE_FROM:
         return []
     samples = []
     for wanted in (_FIRST_SAMPLE, min(int(n_cases * _SECOND_SHARE), _SECOND_MOST)):

@@ -11,7 +11,7 @@ from revealed.choices.stream import ChoiceStream
 from revealed.engine import Engine, InProcess
 from revealed.errors import SpecificationError
 from revealed.evidence import Detail, Evidence, Maximum, NewtonOptions, maximise
-from revealed.models.estimate import conclude, evidence_of, region_of
+from revealed.models.estimate import SAMPLE_FROM, conclude, evidence_of, region_of
 from revealed.models.fit import DataSummary, Fit
 
 
@@ -48,7 +48,9 @@ def revise(fit: Fit, change: ChoiceLog, sign: int, log: ChoiceLog | ChoiceStream
         )
     evidence_at = evidence_of(law, log, engine, fit.errors == "clustered", None)
     step = maximise(_no_pass, point, region, prior=fit.prior, known=known, options=NewtonOptions(tolerance=np.inf))
-    maximum = maximise(evidence_at, step.params, region, prior=fit.prior)
+    large = log.facts.n_cases >= SAMPLE_FROM
+    options = NewtonOptions(tolerance=3e-6 if large else None)
+    maximum = maximise(evidence_at, step.params, region, prior=fit.prior, options=options)
     share = change.n_cases / known.n_cases
     maximum = Maximum(maximum.params, maximum.evidence, replace(maximum.status, sample_passes=round(share, 4)))
     return conclude(fit.model, law, log, maximum, fit.errors, fit.prior)

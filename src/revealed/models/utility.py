@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import combinations
 from typing import Any
 
@@ -256,14 +257,18 @@ class _Reader:
             f"drop it, or let its effect differ by alternative: C(alternative):{text}"
         )
 
+    @cached_property
+    def _probe(self) -> ChoiceLog:
+        """The log itself, or enough of a stream to tell what is constant within cases."""
+        return self.log if isinstance(self.log, ChoiceLog) else self.log.sample(5_000)
+
     def _constant_within_cases(self, part: _Part) -> bool:
         """Whether a factor has one value per case, by all cases of a log in memory or a sample of a stream."""
         if self.of_the_case:
             return False
         if part not in self.constant:
-            log = self.log if isinstance(self.log, ChoiceLog) else self.log.sample(20_000)
             names = names_in(_quoted(part.text))
-            self.constant[part] = all(_constant(log, log.column_name(name)) for name in names)
+            self.constant[part] = all(_constant(self._probe, self.log.column_name(name)) for name in names)
         return self.constant[part]
 
 
