@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from revealed.choices.log import ChoiceLog
-from revealed.choices.stream import ChoiceStream
 from revealed.engine.blas import single_threaded_blas
-from revealed.engine.protocol import Progress, Sum, Task
+from revealed.engine.protocol import Progress, Sum, Summed, Task
 
 #: Partitions a log in memory is cut into, so that progress shows and Ctrl-C is heard.
 _PARTITIONS = 16
@@ -21,7 +19,7 @@ class InProcess:
     def sum(
         self,
         task: Task[Sum],
-        choices: ChoiceLog | ChoiceStream,
+        choices: Summed,
         *,
         columns: Sequence[str] | None = None,
         progress: Progress | None = None,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from revealed.choices.log import ChoiceLog, Partition
+from revealed.choices.sampled import Sampled
 from revealed.choices.stream import ChoiceStream
 
 
@@ -23,6 +24,9 @@ class Addable(Protocol):
 Sum = TypeVar("Sum", bound=Addable)
 Task = Callable[[Partition], Sum]
 
+#: What can be summed over: a log in memory or on disk, or a sample of one.
+Summed = ChoiceLog | ChoiceStream | Sampled
+
 #: Called with the number of cases just done and the number in all (None when not known yet).
 Progress = Callable[[int, int | None], None]
 
@@ -34,7 +38,7 @@ class Engine(Protocol):
     def sum(
         self,
         task: Task[Sum],
-        choices: ChoiceLog | ChoiceStream,
+        choices: Summed,
         *,
         columns: Sequence[str] | None = None,
         progress: Progress | None = None,
@@ -45,7 +49,7 @@ class Engine(Protocol):
         ----------
         task : callable
             Given a :class:`Partition` of whole blocks; must not keep or change it.
-        choices : ChoiceLog or ChoiceStream
+        choices : ChoiceLog, ChoiceStream or Sampled
             What to sum over.
         columns : sequence of str, optional
             The columns the task uses, so that no others are read from disk; by default all.

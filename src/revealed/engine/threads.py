@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from revealed.choices.log import ChoiceLog, Partition
+from revealed.choices.log import Partition
 from revealed.choices.stream import ChoiceStream
 from revealed.engine.blas import single_threaded_blas
-from revealed.engine.protocol import Progress, Sum, Task
+from revealed.engine.protocol import Progress, Sum, Summed, Task
 from revealed.errors import SpecificationError
 
 
@@ -34,7 +34,7 @@ class Threads:
     def sum(
         self,
         task: Task[Sum],
-        choices: ChoiceLog | ChoiceStream,
+        choices: Summed,
         *,
         columns: Sequence[str] | None = None,
         progress: Progress | None = None,
@@ -61,9 +61,9 @@ class Threads:
         return total
 
 
-def _partitions(choices: ChoiceLog | ChoiceStream, count: int, columns: Sequence[str] | None) -> Iterator[Partition]:
+def _partitions(choices: Summed, count: int, columns: Sequence[str] | None) -> Iterator[Partition]:
     # Several partitions a thread even out their ends; a batch of a stream is small enough to be one.
-    pieces = 8 * count if isinstance(choices, ChoiceLog) else 1
+    pieces = 1 if isinstance(choices, ChoiceStream) else 8 * count
     for batch in choices.batches(columns):
         yield from batch.partitions(pieces)
 
@@ -71,7 +71,7 @@ def _partitions(choices: ChoiceLog | ChoiceStream, count: int, columns: Sequence
 def _take(
     waiting: deque[tuple[Partition, Future[Sum]]],
     total: Sum | None,
-    choices: ChoiceLog | ChoiceStream,
+    choices: Summed,
     progress: Progress | None,
 ) -> Sum:
     partition, future = waiting.popleft()

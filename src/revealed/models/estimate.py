@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from revealed.choices.log import SAMPLE_CASES, ChoiceLog, Partition
+from revealed.choices.log import ChoiceLog, Partition
+from revealed.choices.sampled import Sampled
 from revealed.choices.stream import ChoiceStream
-from revealed.engine import Engine, Progress
-from revealed.engine.blas import single_threaded_blas
+from revealed.engine import Engine, Progress, Summed
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence import Detail, Evidence, Gaussian, Maximum, NewtonOptions, Region, Sample, maximise
 from revealed.evidence.covariance import covariance
@@ -51,7 +51,7 @@ def estimate(
         start,
         region,
         prior=prior,
-        samples=samples_of(law, log),
+        samples=samples_of(law, log, engine),
         options=options,
     )
     return conclude(model, law, log, maximum, errors, prior)
@@ -93,10 +93,8 @@ def errors_to_show(errors: str | None, log: ChoiceLog | ChoiceStream) -> str:
     return errors
 
 
-def evidence_of(
-    law: Law, log: ChoiceLog | ChoiceStream, engine: Engine, ledger: bool, progress: Progress | None
-) -> EvidenceAt:
-    """Return the function from parameters to the evidence of the whole log on an engine."""
+def evidence_of(law: Law, log: Summed, engine: Engine, ledger: bool, progress: Progress | None) -> EvidenceAt:
+    """Return the function from parameters to the evidence of a log, or a sample of one, on an engine."""
     columns = columns_of(law)
 
     def evidence_at(params: Float[np.ndarray, " K"], detail: Detail) -> Evidence:
@@ -116,30 +114,20 @@ def columns_of(law: Law) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def samples_of(law: Law, log: ChoiceLog | ChoiceStream) -> list[Sample]:
+def samples_of(law: Law, log: ChoiceLog | ChoiceStream, engine: Engine) -> list[Sample]:
     """Return evenly spaced samples of a large log, coarse to fine; none for a small one."""
     n_cases = log.facts.n_cases
     if n_cases < SAMPLE_FROM:
         return []
     samples = []
     for wanted in (_FIRST_SAMPLE, min(int(n_cases * _SECOND_SHARE), _SECOND_MOST)):
+        part: Sampled | ChoiceLog
         if isinstance(log, ChoiceLog):
-            every = max(1, n_cases // wanted)
-            partition = Partition(log, 0, log.n_cases, every=every)
-            drawn = sum(min(SAMPLE_CASES, n_cases - start) for start in range(0, n_cases, every * SAMPLE_CASES))
+            part = Sampled(log, max(1, n_cases // wanted))
         else:
             part = log.sample(wanted, columns_of(law))
-            partition, drawn = Partition(part, 0, part.n_cases), part.n_cases
-        samples.append(Sample(_evidence_of_sample(law, partition), drawn, drawn / n_cases))
+        samples.append(Sample(evidence_of(law, part, engine, False, None), part.n_cases, part.n_cases / n_cases))
     return samples
-
-
-def _evidence_of_sample(law: Law, partition: Partition) -> EvidenceAt:
-    def evidence_at(params: Float[np.ndarray, " K"], detail: Detail) -> Evidence:
-        with single_threaded_blas():
-            return law.evidence(partition, params, detail)
-
-    return evidence_at
 
 
 def named_vector(

@@ -41,8 +41,10 @@ class Logit(Model):
     title: ClassVar[str] = "Conditional logit"
     citation: ClassVar[str] = "McFadden (1974), Conditional logit analysis of qualitative choice behavior"
     assumptions: ClassVar[tuple[str, ...]] = (
-        "independence of irrelevant alternatives: within a choice situation an alternative draws from all others in "
-        "proportion to their probabilities, however alike they are",
+        (
+            "independence of irrelevant alternatives: within a choice situation an alternative draws from all others in "
+            "proportion to their probabilities, however alike they are"
+        ),
     )
 
     def law(self, log: ChoiceLog | ChoiceStream) -> LogitLaw:
@@ -149,8 +151,8 @@ class LogitLaw:
                 )
 
 
-#: Probabilities predicted at a time (1 MiB), so that what follows finds them in the second-level cache.
-_PREDICTED_CELLS = 1 << 17
+#: Probabilities predicted at a time (256 KiB), so that what follows finds them in the second-level cache.
+_PREDICTED_CELLS = 1 << 15
 
 
 class _Scratch:
