@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
 from revealed.choices.columns import Columns
-from revealed.choices.keys import one_array
+from revealed.choices.kinds import is_text, one_array, plain_column
 from revealed.choices.levels import label_of
 from revealed.errors import DataError, Problem, SpecificationError
 
@@ -54,22 +54,8 @@ def plain(table: pa.Table, source: str) -> pa.Table:
             count=len(doubled),
         )
         raise DataError(source, [problem])
-    columns = [_one_code_a_label(one_array(_plain_column(column))) for column in table.columns]
+    columns = [_one_code_a_label(one_array(plain_column(column))) for column in table.columns]
     return pa.table(columns, names=names).replace_schema_metadata(table.schema.metadata)
-
-
-def _plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    kind = column.type
-    if isinstance(kind, pa.BaseExtensionType):
-        storage = pa.chunked_array([chunk.storage for chunk in column.chunks], kind.storage_type)
-        return _plain_column(storage)
-    if pa.types.is_run_end_encoded(kind):
-        return pa.chunked_array([pc.run_end_decode(chunk) for chunk in column.chunks], kind.value_type)
-    if str(kind) in ("string_view", "binary_view"):
-        return column.cast(pa.large_string() if str(kind) == "string_view" else pa.large_binary())
-    if pa.types.is_dictionary(kind) and str(kind.value_type) == "string_view":
-        return column.cast(pa.dictionary(kind.index_type, pa.large_string()))
-    return column
 
 
 def _one_code_a_label(array: pa.Array) -> pa.Array:
@@ -192,7 +178,7 @@ def with_outside_option(arranged: Arranged, columns: Columns, outside: str) -> A
     first_of_case[offsets[:-1]] = True
     chosen = table.column(columns.chosen)
     nobody = _nobody_chose(chosen, offsets)
-    special = {
+    special: dict[str | None, str | int | np.ndarray] = {
         columns.alternative: outside,
         columns.chosen: nobody,
         columns.available: 1,
@@ -207,7 +193,7 @@ def with_outside_option(arranged: Arranged, columns: Columns, outside: str) -> A
         elif name in columns.roles().values() or not bool((changes(array) & ~first_of_case[1:]).any()):
             arrays.append(longer)
         else:
-            arrays.append(_overwritten(longer, mask, outside if _is_text(array.type) else 0))
+            arrays.append(_overwritten(longer, mask, outside if is_text(array.type) else 0))
     rows = np.insert(arranged.numbers_of(np.arange(table.num_rows)), offsets[1:], arranged.numbers_of(offsets[1:] - 1))
     longer_table = pa.table(arrays, names=table.column_names).replace_schema_metadata(table.schema.metadata)
     return Arranged(longer_table, offsets + np.arange(n_cases + 1), rows, arranged.problems)
@@ -215,17 +201,17 @@ def with_outside_option(arranged: Arranged, columns: Columns, outside: str) -> A
 
 def _nobody_chose(chosen: pa.ChunkedArray, offsets: Int[np.ndarray, " n_cases_plus_1"]) -> np.ndarray:
     """Return, per case, whether no row is chosen."""
-    if _is_text(chosen.type) or pa.types.is_null(chosen.type):
+    if is_text(chosen.type) or pa.types.is_null(chosen.type):
         return np.zeros(len(offsets) - 1, bool)  # the checks will say what is wrong with it
     cells = one_array(chosen.cast(pa.float64(), safe=False)).fill_null(0.0).to_numpy(zero_copy_only=False)
-    return np.add.reduceat(np.abs(np.nan_to_num(cells)), offsets[:-1]) == 0
+    return np.asarray(np.add.reduceat(np.abs(np.nan_to_num(cells)), offsets[:-1]) == 0)
 
 
 def _overwritten(array: pa.Array, mask: pa.BooleanArray, value: str | int | np.ndarray) -> pa.Array:
     """Return the array with ``value`` (or the next of several) where the mask is true."""
     kind = array.type.value_type if pa.types.is_dictionary(array.type) else array.type
     array = array.cast(kind)
-    if isinstance(value, str) and not _is_text(kind):
+    if isinstance(value, str) and not is_text(kind):
         number = _as_whole(value)
         if pa.types.is_integer(kind) and number is not None:
             value = number
@@ -239,12 +225,6 @@ def _overwritten(array: pa.Array, mask: pa.BooleanArray, value: str | int | np.n
         return pc.if_else(mask, pa.scalar(value).cast(array.type), array)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         return pc.if_else(mask, pa.scalar(None, array.type), array)  # dates and the like have no zero
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
 
 
 def _as_whole(text: str) -> int | None:

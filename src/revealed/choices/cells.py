@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import NoReturn
 
 import numpy as np
@@ -11,46 +12,80 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
 from revealed.choices.arrange import is_missing
-from revealed.choices.keys import one_array
-from revealed.choices.log import ChoiceLog, holds_numbers
+from revealed.choices.described import Described
+from revealed.choices.kinds import holds_numbers, is_text, one_array
+from revealed.choices.log import ChoiceLog
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 
 #: How many rows, cases and cells of a kind a message shows.
 SHOWN = 5
 
+#: A text column with a smaller share than this of text among its numbers is taken for numbers gone wrong.
+MOST_ODD = 0.2
+
+_COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
-def find_bad_cells(log: ChoiceLog, names: Iterable[str]) -> list[Problem]:
+def find_bad_cells(log: Described, names: Iterable[str], labels: Iterable[str] = ()) -> list[Problem]:
     """Return what is wrong with the cells of columns that a utility is about to use.
 
-    A cell may be missing where its alternative is not available. Text may be any label; a column that is mostly
-    numbers with some text in between is refused with the rows that hold text.
+    A cell may be missing where its alternative is not available. A column that is numbers but for some text in
+    between is refused with the rows that hold text, unless it is used as labels, which may be any text.
 
     Parameters
     ----------
-    log : ChoiceLog
-        The log, or a batch of one.
+    log : ChoiceLog or ChoiceStream
+        The log, a batch of one, or a stream, which is passed over once.
     names : iterable of str
         Columns, or roles.
+    labels : iterable of str
+        Further columns, used as labels: ``C(postcode)``.
 
     Returns
     -------
     list of Problem
         One for each kind of fault of each column, with its rows numbered as in the source.
     """
-    problems: list[Problem] = []
-    for name in dict.fromkeys(names):
-        column = log.columns.resolve(name, log.table.column_names)
-        if column is None or column not in log.table.column_names:
-            problems.append(
-                Problem(what=f"no column {name!r}", remedy=nearest(name, log.table.column_names), where="attributes")
-            )
-        elif holds_numbers(log.table.schema.field(column).type):
-            problems += _bad_numbers(log, column)
-        else:
-            problems += _bad_labels(log, column)
-    return problems
+    present = log.column_names
+    asked = list(names)
+    as_numbers = {log.columns.resolve(name, present) for name in asked}
+    wanted = {name: log.columns.resolve(name, present) for name in dict.fromkeys([*asked, *labels])}
+    problems = [
+        Problem(what=f"no column {name!r} among the attributes", remedy=nearest(name, present))
+        for name, column in wanted.items()
+        if column not in present
+    ]
+    columns = list(dict.fromkeys(column for column in wanted.values() if column in present))
+    if not columns:
+        return problems
+    found = []
+    for batch in log.batches(columns):
+        for column in columns:
+            numeric = holds_numbers(batch.table.schema.field(column).type)
+            found += _bad_numbers(batch, column) if numeric else _bad_labels(batch, column, column in as_numbers)
+    return problems + merged(found)
+
+
+def merged(problems: Iterable[Problem]) -> list[Problem]:
+    """Return problems with those of a kind, found batch by batch, made one.
+
+    A kind is a place and a remedy: what was found may name the first values seen, the remedy never does.
+    """
+    kinds: dict[tuple[str, str], Problem] = {}
+    for problem in problems:
+        kind = (problem.where, problem.remedy)
+        first = kinds.get(kind)
+        if first is None:
+            kinds[kind] = problem
+            continue
+        kinds[kind] = replace(
+            first,
+            rows=(first.rows + problem.rows)[:SHOWN],
+            cases=tuple(dict.fromkeys(first.cases + problem.cases))[:SHOWN],
+            count=first.count + problem.count,
+        )
+    return list(kinds.values())
 
 
 def _bad_numbers(log: ChoiceLog, column: str) -> list[Problem]:
@@ -70,7 +105,7 @@ def _bad_numbers(log: ChoiceLog, column: str) -> list[Problem]:
     return found
 
 
-def _bad_labels(log: ChoiceLog, column: str) -> list[Problem]:
+def _bad_labels(log: ChoiceLog, column: str, or_numbers: bool) -> list[Problem]:
     data = log.table.column(column)
     where = f"column {column!r}"
     if pa.types.is_nested(data.type):
@@ -83,14 +118,14 @@ def _bad_labels(log: ChoiceLog, column: str) -> list[Problem]:
     if missing is not None and missing.any():
         remedy = "fill them in, drop their cases, or mark the alternatives as not available"
         found.append(at_rows(log, missing, "missing cells", remedy, where))
-    mixed = text_among_numbers(data)
+    mixed = text_among_numbers(data) if or_numbers else None
     if mixed is not None:
         found.append(mixed_problem(log, column, mixed))
     return found
 
 
 def text_among_numbers(data: pa.ChunkedArray) -> Bool[np.ndarray, " rows"] | None:
-    """Return where a text column that is mostly numbers holds text; None for a column of labels."""
+    """Return where a text column that is numbers but for a few cells holds text; None for a column of labels."""
     array = one_array(data)
     if pa.types.is_dictionary(array.type):
         odd = text_among_numbers(pa.chunked_array([array.dictionary]))
@@ -98,8 +133,8 @@ def text_among_numbers(data: pa.ChunkedArray) -> Bool[np.ndarray, " rows"] | Non
             return None
         entry = array.indices.cast(pa.int64()).fill_null(len(odd)).to_numpy(zero_copy_only=False)
         cells = np.append(odd, False)[entry]
-        return cells if 2 * int(cells.sum()) < len(cells) else None
-    if not (pa.types.is_string(array.type) or pa.types.is_large_string(array.type)) or not len(array):
+        return cells if 0 < int(cells.sum()) < MOST_ODD * len(cells) else None
+    if not is_text(array.type) or not len(array):
         return None
     head = array[:1000]
     probe = pc.mean(pc.match_substring_regex(head, _NUMBER)).as_py()
@@ -109,7 +144,7 @@ def text_among_numbers(data: pa.ChunkedArray) -> Bool[np.ndarray, " rows"] | Non
     odd = np.asarray(text.to_numpy(zero_copy_only=False)) & (
         np.asarray(pc.binary_length(array).fill_null(0).to_numpy(zero_copy_only=False)) > 0
     )
-    return odd if 0 < int(odd.sum()) < 0.5 * len(array) else None
+    return odd if 0 < int(odd.sum()) < MOST_ODD * len(array) else None
 
 
 def mixed_problem(log: ChoiceLog, column: str, odd: Bool[np.ndarray, " rows"]) -> Problem:
@@ -128,6 +163,17 @@ def refuse_labels(log: ChoiceLog, column: str, name: str) -> NoReturn:
     odd = text_among_numbers(log.table.column(column))
     if odd is not None:
         raise DataError(log.source, [mixed_problem(log, column, odd)])
+    head = one_array(log.table.column(column).slice(0, 1000))
+    if pa.types.is_dictionary(head.type):
+        head = head.cast(head.type.value_type)
+    if is_text(head.type) and pc.any(pc.match_substring_regex(head, _COMMA)).as_py():
+        raise SpecificationError(
+            f"column {column!r} holds numbers with a decimal comma; read the file with text=TextFormat(decimal=',')"
+        )
+    if is_text(head.type) and pc.all(pc.match_substring_regex(head, _NUMBER)).as_py():
+        raise SpecificationError(
+            f"column {column!r} holds numbers written as text; turn it into numbers, or write C({name}) for labels"
+        )
     raise SpecificationError(f"column {column!r} holds labels, not numbers; write C({name}) to use them")
 
 
@@ -148,9 +194,7 @@ def at_rows(
     )
 
 
-def at_cases(
-    log: ChoiceLog, mask: Bool[np.ndarray, " n_cases"], what: str, remedy: str, where: str = ""
-) -> Problem:
+def at_cases(log: ChoiceLog, mask: Bool[np.ndarray, " n_cases"], what: str, remedy: str, where: str = "") -> Problem:
     """Return a problem of some cases, with the first few of them and their first rows."""
     index = np.flatnonzero(mask)
     return Problem(

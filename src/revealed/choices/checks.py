@@ -8,17 +8,26 @@ import pyarrow.compute as pc
 from jaxtyping import Bool, Int
 
 from revealed.choices.arrange import changes, is_missing
-from revealed.choices.cells import SHOWN, at_cases, at_rows, find_bad_cells, mixed_problem, shown_cells
-from revealed.choices.cells import text_among_numbers
-from revealed.choices.keys import one_array
+from revealed.choices.cells import (
+    SHOWN,
+    at_cases,
+    at_rows,
+    find_bad_cells,
+    mixed_problem,
+    shown_cells,
+    text_among_numbers,
+)
+from revealed.choices.columns import Columns
+from revealed.choices.facts import Facts
+from revealed.choices.kinds import holds_numbers, one_array
 from revealed.choices.levels import levels_in
-from revealed.choices.log import ChoiceLog, holds_numbers
+from revealed.choices.log import ChoiceLog
 from revealed.errors import Problem
 
 __all__ = ["find_bad_cells", "find_problems"]
 
 
-def find_problems(log: ChoiceLog, attributes: tuple[str, ...] = ()) -> list[Problem]:
+def find_problems(log: ChoiceLog, attributes: tuple[str, ...] = (), *, whole: bool = True) -> list[Problem]:
     """Return every problem of a log at the door, cases contiguous and with a case on each row.
 
     Parameters
@@ -27,6 +36,8 @@ def find_problems(log: ChoiceLog, attributes: tuple[str, ...] = ()) -> list[Prob
         The log, its columns present but not checked.
     attributes : tuple of str
         Columns to check for missing and infinite cells as well.
+    whole : bool
+        The log is no batch of a stream, so what only shows over all cases is checked as well.
 
     Returns
     -------
@@ -39,10 +50,23 @@ def find_problems(log: ChoiceLog, attributes: tuple[str, ...] = ()) -> list[Prob
     problems += _constant_roles(log)
     problems += _weights(log)
     problems += _propensities(log, available)
-    problems += two_places(log)
+    if whole:
+        problems += two_places(log)
     if available is not None or log.columns.available is None:  # else the log's own mask cannot be read
         problems += find_bad_cells(log, attributes)
+    if whole and not problems:
+        problems += find_nothing(log.facts, log.columns, log.counts)
     return problems
+
+
+def find_nothing(facts: Facts, columns: Columns, counts: bool) -> list[Problem]:
+    """Return what is wrong with a log, sound case by case, in which nothing counts."""
+    if facts.n_choices > 0:
+        return []
+    if columns.weight is not None and not counts:
+        remedy = "leave the weights out, or correct them"
+        return [Problem("the weights are all zero", remedy, f"column {columns.weight!r}")]
+    return [Problem("nothing was ever chosen", "write how often each was chosen", f"column {columns.chosen!r}")]
 
 
 def _numbers(log: ChoiceLog, role: str, wanted: str) -> tuple[np.ndarray | None, list[Problem]]:
@@ -72,7 +96,7 @@ def _missing(log: ChoiceLog, role: str, mask: Bool[np.ndarray, " rows"]) -> Prob
 
 
 def _is_flag(cells: np.ndarray) -> Bool[np.ndarray, " rows"]:
-    return (cells == 0) | (cells == 1)
+    return np.asarray((cells == 0) | (cells == 1))
 
 
 def _availability(log: ChoiceLog) -> tuple[Bool[np.ndarray, " rows"] | None, list[Problem]]:
@@ -114,9 +138,8 @@ def _alternatives(log: ChoiceLog) -> list[Problem]:
 
 def _repeated(log: ChoiceLog, missing: Bool[np.ndarray, " rows"] | None) -> Int[np.ndarray, " some"]:
     """Return the rows whose alternative came before in their case."""
-    column = log.columns.alternative
-    levels = levels_in(log.table.column(column))
-    codes = log.codes(column, levels)  # the log keeps them for its facts
+    levels = log.own_alternatives
+    codes = log.codes(log.columns.alternative, levels)  # the log keeps them for its facts
     size = log.uniform_size
     if missing is None and size is not None:
         block = codes.reshape(-1, size)
@@ -146,8 +169,10 @@ def _choices(log: ChoiceLog, available: Bool[np.ndarray, " rows"] | None) -> lis
     odd = ~sound & ~np.isnan(cells)
     if odd.any():
         found = shown_cells(log, column, np.flatnonzero(odd))
-        what = f"counts that are negative or infinite: {found}" if log.counts else f"chosen is not 0 or 1 but {found}"
-        remedy = "write how often each was chosen" if log.counts else "write 1 for what was chosen, else 0; for counts say counts=True"
+        what = f"chosen is not 0 or 1 but {found}"
+        remedy = "write 1 for what was chosen, else 0; for counts say counts=True"
+        if log.counts:
+            what, remedy = f"counts that are negative or infinite: {found}", "write how often each was chosen"
         problems.append(at_rows(log, odd, what, remedy, where))
     taken = np.where(sound, cells, 0.0) if odd.any() or problems else cells
     if available is not None:
@@ -156,8 +181,6 @@ def _choices(log: ChoiceLog, available: Bool[np.ndarray, " rows"] | None) -> lis
             remedy = "correct which alternatives were available, or drop these cases"
             problems.append(at_rows(log, unavailable, "chosen but not available", remedy, where))
     if log.counts:
-        if not bool((taken > 0).any()):
-            problems.append(Problem("nothing was ever chosen", "write how often each was chosen", where))
         return problems
     per_case = np.add.reduceat(taken, log.offsets[:-1], dtype=np.float64)
     readable = np.logical_and.reduceat(sound, log.offsets[:-1]) if not bool(sound.all()) else True
@@ -179,7 +202,7 @@ def _constant_roles(log: ChoiceLog) -> list[Problem]:
     first[log.offsets[:-1]] = True
     for role in ("person", "time", "weight"):
         column = log.columns.roles().get(role)
-        if column is None:
+        if column is None or (role == "weight" and not holds_numbers(log.table.schema.field(column).type)):
             continue
         data = log.table.column(column)
         if pa.types.is_nested(data.type):
@@ -193,7 +216,7 @@ def _constant_roles(log: ChoiceLog) -> list[Problem]:
         differs &= ~first
         if missing is not None:
             differs[1:] &= ~(missing[1:] | missing[:-1])
-        elif role == "weight" and holds_numbers(data.type):
+        elif role == "weight":
             unknown = np.isnan(log.numbers(column))
             differs[1:] &= ~(unknown[1:] | unknown[:-1])
         if differs.any():
@@ -216,8 +239,6 @@ def _weights(log: ChoiceLog) -> list[Problem]:
         found = shown_cells(log, column, np.flatnonzero(wrong))
         remedy = "weights are finite and not below zero; drop the cases that should not count"
         problems.append(at_rows(log, wrong, f"negative or infinite weights: {found}", remedy, where))
-    elif not problems and not bool((cells > 0).any()):
-        problems.append(Problem("the weights are all zero", "leave the weights out, or correct them", where))
     return problems
 
 
@@ -259,21 +280,17 @@ def two_places(log: ChoiceLog) -> list[Problem]:
     again &= present
     if not again.any():
         return []
-    return [two_places_problem(log, again)]
+    index = pa.array(np.flatnonzero(again)[:SHOWN])
+    cells = list(zip(*(column.take(index).to_pylist() for column in columns), strict=True))
+    what, remedy, where = two_places_text(log.columns, cells)
+    return [at_cases(log, again, what, remedy, where)]
 
 
-def two_places_problem(log: ChoiceLog, cases: Bool[np.ndarray, " n_cases"]) -> Problem:
-    """Return the problem of cases whose person chooses elsewhere at the same time."""
-    person, time = log.columns.person, log.columns.time
-    assert person is not None and time is not None
-    index = np.flatnonzero(cases)[:SHOWN]
-    who = log.first_cells(person).take(pa.array(index)).to_pylist()
-    when = log.first_cells(time).take(pa.array(index)).to_pylist()
-    found = ", ".join(f"{p} at {t}" for p, t in dict.fromkeys(zip(map(str, who), map(str, when), strict=True)))
-    return at_cases(
-        log,
-        cases,
+def two_places_text(columns: Columns, cells: list[tuple[object, ...]]) -> tuple[str, str, str]:
+    """Return what is wrong, the remedy and the place when persons choose twice at the same time."""
+    found = ", ".join(f"{person} at {time}" for person, time in list(dict.fromkeys(cells))[:SHOWN])
+    return (
         f"a person in two places at once: {found}",
         "give a finer time, tell the persons apart, or leave the time out",
-        f"columns {person!r} and {time!r}",
+        f"columns {columns.person!r} and {columns.time!r}",
     )

@@ -8,6 +8,8 @@ from typing import TypedDict
 
 from revealed.errors import SpecificationError, nearest
 
+_OPTIONS = ("counts", "outside", "attributes", "where", "text")
+
 
 class RoleNames(TypedDict, total=False):
     """The keywords by which :func:`revealed.read` and its like take the roles; see :class:`Columns`."""
@@ -71,8 +73,10 @@ class Columns:
         """
         known = [field.name for field in fields(cls)]
         for role, column in roles.items():
+            if role in ("delimiter", "sep", "encoding", "decimal", "missing"):
+                raise SpecificationError(f"how a text file is written goes into text=: text=TextFormat({role}=…)")
             if role not in known:
-                raise SpecificationError(f"no role or option {role!r}; {nearest(role, known)}")
+                raise SpecificationError(f"no role or option {role!r}; {nearest(role, [*known, *_OPTIONS])}")
             if not isinstance(column, str) and not (column is None and role not in ("case", "alternative", "chosen")):
                 raise SpecificationError(f"{role}= takes the name of a column, not {column!r}")
         return replace(columns or cls(), **roles)  # type: ignore[arg-type]

@@ -108,7 +108,8 @@ def _from_adbc(query: str, connection: Any, name: str, secrets: list[str]) -> tu
             cursor.execute(query)
             table = cursor.fetch_arrow_table()
     except dbapi.Error as error:
-        raise DataError(name, [Problem(f"the query failed: {_scrubbed(error, secrets)}", "correct the query")]) from None
+        what = f"the query failed: {_scrubbed(error, secrets)}"
+        raise DataError(name, [Problem(what, "correct the query")]) from None
     return _with_numerics(table), name
 
 

@@ -70,8 +70,7 @@ def read_delimited(path: Path, text: TextFormat | None = None, labels: tuple[str
         raise SpecificationError(f"no encoding {text.encoding!r}; try 'utf-8', 'cp1252' or 'latin-1'") from None
     delimiter = _check_header(path, text)
     table = _parse(path, text, delimiter, {})
-    broken = [name for name, kind in zip(table.column_names, table.schema.types, strict=True) if pa.types.is_binary(kind)]
-    if broken:
+    if any(pa.types.is_binary(kind) for kind in table.schema.types):
         raise _bad_encoding(path, text.encoding)
     long_labels = [name for name in labels if name in table.column_names and _loses_digits(table.column(name))]
     if long_labels:
@@ -90,12 +89,10 @@ def _check_header(path: Path, text: TextFormat) -> str:
     head = _head(path)
     if not head.strip():
         raise DataError(str(path), [Problem("the file is empty", "check that it was written and copied in full")])
-    if head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in head[:1000]:
-        if codecs.lookup(text.encoding).name not in ("utf-16", "utf-16-le", "utf-16-be", "utf-32"):
-            sixteen = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
-            remedy = 'say encoding="utf-16"' if sixteen else "export the data as CSV, Parquet or Arrow"
-            what = "the file is UTF-16 text" if sixteen else "the file is not text"
-            raise DataError(str(path), [Problem(what, remedy)])
+    sixteen = head.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    if (sixteen or b"\0" in head[:1000]) and not codecs.lookup(text.encoding).name.startswith(("utf-16", "utf-32")):
+        remedy = 'say text=TextFormat(encoding="utf-16")' if sixteen else "export the data as CSV, Parquet or Arrow"
+        raise DataError(str(path), [Problem("the file is UTF-16 text" if sixteen else "the file is not text", remedy)])
     try:
         decoded = codecs.getincrementaldecoder(text.encoding)().decode(head)
     except UnicodeDecodeError:
@@ -109,7 +106,7 @@ def _check_header(path: Path, text: TextFormat) -> str:
         if other != delimiter and line.count(other):
             problem = Problem(
                 what=f"one single column, {header[0]!r}: the cells look to be separated by a {_DELIMITERS[other]}",
-                remedy=f"say delimiter={other!r}",
+                remedy=f"say text=TextFormat(delimiter={other!r})",
                 where="header",
             )
             raise DataError(str(path), [problem])
@@ -152,8 +149,11 @@ def _parse(path: Path, text: TextFormat, delimiter: str, types: dict[str, pa.Dat
 
     parsing = arrow_csv.ParseOptions(delimiter=delimiter, newlines_in_values=True, invalid_row_handler=collect)
     convert = arrow_csv.ConvertOptions(
-        null_values=list(text.missing), strings_can_be_null=True, quoted_strings_can_be_null=False,
-        decimal_point=text.decimal, column_types=types,
+        null_values=list(text.missing),
+        strings_can_be_null=True,
+        quoted_strings_can_be_null=False,
+        decimal_point=text.decimal,
+        column_types=types,
     )
     for block in _BLOCKS:
         for threads in (True, False):
@@ -203,7 +203,7 @@ def _bad_encoding(path: Path, encoding: str) -> DataError:
                 guess = "utf-16" if error.object[:2] in (b"\xff\xfe", b"\xfe\xff") and not seen else "cp1252"
                 problem = Problem(
                     what=f"byte 0x{bad:02x} is not {encoding} text",
-                    remedy=f'save the file as UTF-8, or say encoding="{guess}" (or whichever it was written in)',
+                    remedy=f'save it as UTF-8, or say how it was written: text=TextFormat(encoding="{guess}")',
                     where=f"line {line:,}, byte {column}",
                 )
                 return DataError(str(path), [problem])
@@ -212,5 +212,8 @@ def _bad_encoding(path: Path, encoding: str) -> DataError:
             line += block.count(b"\n")
             seen += len(block)
             tail = decoder.getstate()[0]
-    problem = Problem(f"cells that are not {encoding} text", 'save the file as UTF-8, or say encoding="…"')
+    problem = Problem(
+        f"cells that are not {encoding} text",
+        'save it as UTF-8, or say how it was written: text=TextFormat(encoding="…")',
+    )
     return DataError(str(path), [problem])

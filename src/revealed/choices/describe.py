@@ -3,47 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
 from jaxtyping import Float, Int
 
 from revealed.choices.arrange import changes, is_missing
-from revealed.choices.columns import Columns
+from revealed.choices.described import Described
 from revealed.choices.facts import Facts
-from revealed.choices.keys import one_array
+from revealed.choices.kinds import holds_numbers, is_text, one_array
 from revealed.choices.levels import Levels, levels_in, union_of
-from revealed.choices.log import ChoiceLog, holds_numbers
+from revealed.choices.log import ChoiceLog
 from revealed.choices.summary import AlternativeSummary, AttributeSummary, Description
-
-
-class Described(Protocol):
-    """What :func:`describe` needs of a log or a stream."""
-
-    @property
-    def facts(self) -> Facts:
-        """What is known without a model."""
-
-    @property
-    def attribute_names(self) -> tuple[str, ...]:
-        """The columns without a role."""
-
-    @property
-    def columns(self) -> Columns:
-        """The roles."""
-
-    @property
-    def counts(self) -> bool:
-        """Whether choices are counts."""
-
-    @property
-    def source(self) -> str:
-        """Where the log came from."""
-
-    def batches(self) -> Iterator[ChoiceLog]:
-        """Yield logs of whole cases."""
 
 
 def describe(log: Described) -> Description:
@@ -164,4 +135,4 @@ def _kind_of(kind: pa.DataType) -> str:
         return "number"
     if pa.types.is_temporal(kind):
         return "time"
-    return "label" if pa.types.is_string(kind) or pa.types.is_large_string(kind) else "other"
+    return "label" if is_text(kind) else "other"

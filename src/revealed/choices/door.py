@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pyarrow as pa
 
 from revealed.choices.arrange import Rows, plain, require_no_counts, with_cases_together, with_outside_option
@@ -9,7 +10,7 @@ from revealed.choices.checks import find_problems
 from revealed.choices.columns import Columns
 from revealed.choices.levels import levels_in
 from revealed.choices.log import ChoiceLog
-from revealed.errors import DataError, Problem, nearest
+from revealed.errors import DataError, Problem, SpecificationError, nearest
 
 
 def admit(
@@ -43,9 +44,7 @@ def admit(
             problems.append(Problem(f"the outside option {outside!r} is an alternative of the log already", remedy))
         else:
             arranged = with_outside_option(arranged, columns, outside)
-    log = ChoiceLog(
-        arranged.table, columns, counts=counts, source=source, offsets=arranged.offsets, rows=arranged.rows
-    )
+    log = ChoiceLog(arranged.table, columns, counts=counts, source=source, offsets=arranged.offsets, rows=arranged.rows)
     problems = problems + find_problems(log, attributes)
     if problems:
         raise DataError(source, problems)
@@ -79,3 +78,30 @@ def require_columns(present: list[str], columns: Columns, attributes: tuple[str,
 def _pairs(roles: dict[str, str]) -> list[tuple[str, str]]:
     names = list(roles)
     return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if {a, b} != {"case", "person"}]
+
+
+def join(log: ChoiceLog, other: ChoiceLog) -> ChoiceLog:
+    """Return a log with the cases of another after its own; see ``ChoiceLog.__add__``."""
+    if log.columns != other.columns or log.counts != other.counts:
+        raise SpecificationError("logs with different columns or kinds of choice cannot be joined")
+    missing = [c for c in log.table.column_names if c not in other.table.column_names]
+    if missing:
+        raise SpecificationError(f"the log to add has no column {missing[0]!r}")
+    known = levels_in(log.case_labels).index(other.case_labels) >= 0
+    if known.any():
+        again = np.flatnonzero(known)
+        problem = Problem(
+            what="cases that are in the log already",
+            remedy="give new cases new labels, or drop them",
+            where=f"column {log.columns.case!r}",
+            cases=tuple(str(other.case_labels[int(i)].as_py()) for i in again[:5]),
+            count=len(again),
+        )
+        raise DataError(other.source, [problem])
+    parts = [log.table, other.table.select(log.table.column_names)]
+    try:
+        table = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
+    except pa.ArrowInvalid as error:
+        raise SpecificationError(f"the log to add holds other kinds of cells: {error}") from None
+    offsets = np.concatenate([log.offsets, other.offsets[1:] + log.offsets[-1]])
+    return log.like(table, offsets=offsets, rows=0, shared_facts=None)

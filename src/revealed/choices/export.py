@@ -11,7 +11,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from revealed.choices.log import ChoiceLog, holds_numbers
+from revealed.choices.kinds import holds_numbers
+from revealed.choices.log import ChoiceLog
 from revealed.choices.readers import ROLES_KEY
 from revealed.errors import RevealedError
 from revealed.files import whole_file

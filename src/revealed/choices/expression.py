@@ -235,7 +235,9 @@ class _Walker:
             )
         function, arity = FUNCTIONS[node.func.id]
         if len(node.args) != arity:
-            raise SpecificationError(f"{node.func.id}() takes {arity} argument(s), in the expression {self.expression!r}")
+            raise SpecificationError(
+                f"{node.func.id}() takes {arity} argument(s), in the expression {self.expression!r}"
+            )
         return function(*[self._number(self.visit(argument)) for argument in node.args])
 
 

@@ -20,16 +20,16 @@ class LevelCounts(Mapping[str, float]):
     ----------
     levels : Levels
         The labels.
-    values : array, shape (levels,)
+    numbers : array, shape (levels,)
         The number of each.
     """
 
     levels: Levels
-    values: Float[np.ndarray, " levels"]
+    numbers: Float[np.ndarray, " levels"]
 
     @cached_property
     def _by_label(self) -> dict[str, float]:
-        return dict(zip(self.levels.labels, self.values.tolist(), strict=True))
+        return dict(zip(self.levels.labels, self.numbers.tolist(), strict=True))
 
     def __getitem__(self, label: str) -> float:
         return self._by_label[label]
@@ -42,7 +42,7 @@ class LevelCounts(Mapping[str, float]):
 
     def __eq__(self, other: object) -> bool:
         if isinstance(other, LevelCounts):
-            return self.levels == other.levels and bool(np.array_equal(self.values, other.values))
+            return self.levels == other.levels and bool(np.array_equal(self.numbers, other.numbers))
         return isinstance(other, Mapping) and self._by_label == dict(other)
 
     __hash__ = None  # type: ignore[assignment]
@@ -98,7 +98,7 @@ def merge(parts: Sequence[Facts]) -> Facts:
     taken = np.zeros(len(levels))
     for part in parts:
         counts = part.chosen
-        array = counts.values if isinstance(counts, LevelCounts) else [counts[a] for a in part.levels.labels]
+        array = counts.numbers if isinstance(counts, LevelCounts) else [counts[a] for a in part.levels.labels]
         taken[levels.index(part.levels.values)] += array
     persons = [part.persons for part in parts if part.persons is not None]
     return Facts(

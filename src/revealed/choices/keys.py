@@ -1,4 +1,4 @@
-"""A 64-bit key for each cell of a column, so that labels of any kind compare as integers. Imports numpy and Arrow only.
+"""A 64-bit key for each cell of a column, so that labels of any kind compare as integers. Imports its own room only.
 
 Whole numbers, dates and times are their own keys, so distinct cells have distinct keys. Text gets a hash: equal text
 has equal keys, and two different texts share one with probability about 2**-64, so whoever acts on equal keys of text
@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 from jaxtyping import UInt64
+
+from revealed.choices.kinds import one_array
 
 # Odd constants of well-spread bits: the golden ratio's and splitmix64's. The table is fixed, as keys must not change.
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -41,21 +43,6 @@ def keys_of(column: pa.Array | pa.ChunkedArray) -> Keys:
 def is_exact(kind: pa.DataType) -> bool:
     """Whether equal keys mean equal cells for a column of this type."""
     return bool(pa.types.is_integer(kind) or (pa.types.is_temporal(kind) and kind.bit_width in (32, 64)))
-
-
-def one_array(column: pa.Array | pa.ChunkedArray) -> pa.Array:
-    """Return a column as a single array, without a copy if it is one already."""
-    if isinstance(column, pa.Array):
-        return column
-    if column.num_chunks == 1:
-        return column.chunk(0)
-    if column.num_chunks == 0:
-        return pa.array([], column.type)
-    joined = column.combine_chunks()
-    if isinstance(joined, pa.ChunkedArray) and joined.num_chunks > 1:
-        # Text beyond two gibibytes does not fit one array with 32-bit offsets.
-        return one_array(column.cast(pa.large_string() if pa.types.is_string(column.type) else pa.large_binary()))
-    return joined if isinstance(joined, pa.Array) else one_array(joined)
 
 
 def combine(first: Keys, second: Keys) -> Keys:

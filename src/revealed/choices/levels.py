@@ -1,4 +1,4 @@
-"""Labels and their order: the sorted distinct values of a column, and columns as indices into them. Imports its own room only."""
+"""Labels and their order: a column's sorted distinct values, and columns as indices into them. Imports its own room."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Int
 
-from revealed.choices.keys import Keys, keys_of, one_array
+from revealed.choices.keys import Keys, keys_of
+from revealed.choices.kinds import one_array
 
 Codes = Int[np.ndarray, " cells"]
 
@@ -66,7 +67,7 @@ class Levels:
         if self._table is not None:
             before = self._lowest - 1
             cells = np.asarray(array.fill_null(before).to_numpy(zero_copy_only=False))
-            return self._table[np.clip(cells, before, before + len(self._table) - 1) - before]
+            return np.asarray(self._table[np.clip(cells, before, before + len(self._table) - 1) - before])
         if len(array) < len(self):
             return self._index_by_key(array)
         found = pc.index_in(array, value_set=self.values).fill_null(-1)
@@ -146,7 +147,7 @@ def union_of(parts: list[Levels]) -> Levels:
     else:
         kind = pa.large_string()
         arrays = [pa.array(part.labels, kind) for part in distinct]
-    return Levels(_sorted(pc.unique(pa.chunked_array(arrays, kind))))
+    return Levels(_distinct(one_array(pa.chunked_array(arrays, kind))))
 
 
 def encode(column: pa.ChunkedArray | pa.Array) -> tuple[Levels, Codes]:
@@ -161,8 +162,14 @@ def levels_in(column: pa.ChunkedArray | pa.Array) -> Levels:
         return union_of([levels_in(chunk) for chunk in column.chunks])
     array = one_array(column)
     if pa.types.is_dictionary(array.type):
-        array = array.dictionary.take(pc.drop_null(pc.unique(array.indices)))
-    return Levels(_sorted(pc.drop_null(pc.unique(array))))
+        array = array.dictionary.take(_entries_in_use(array))
+    return Levels(_distinct(array))
+
+
+def _entries_in_use(array: pa.DictionaryArray) -> pa.Array:
+    if array.null_count or len(array.dictionary) > len(array):
+        return pc.drop_null(pc.unique(array.indices))
+    return pa.array(np.flatnonzero(np.bincount(array.indices.to_numpy(), minlength=len(array.dictionary))))
 
 
 def label_of(value: object) -> str:
@@ -172,7 +179,14 @@ def label_of(value: object) -> str:
     return str(value)
 
 
-def _sorted(values: pa.Array) -> pa.Array:
+def _distinct(array: pa.Array) -> pa.Array:
+    """Return the distinct values that are not missing, sorted; whole numbers that ascend already at a glance."""
+    if pa.types.is_integer(array.type) and not array.null_count and len(array):
+        cells = array.to_numpy()
+        if bool((cells[1:] >= cells[:-1]).all()):
+            first = np.concatenate([[True], cells[1:] != cells[:-1]])
+            return array if bool(first.all()) else pa.array(cells[first])
+    values = pc.drop_null(pc.unique(array))
     if pa.types.is_boolean(values.type):
         return pa.array(sorted(values.to_pylist()), pa.bool_())
     return values.take(pc.array_sort_indices(values))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,11 @@ import pyarrow as pa
 from jaxtyping import Bool, Float, Int
 
 from revealed.choices.columns import Columns
+from revealed.choices.described import Described
 from revealed.choices.facts import Facts, LevelCounts
-from revealed.choices.keys import one_array
+from revealed.choices.kinds import as_numbers, one_array
 from revealed.choices.levels import Levels, levels_in
-from revealed.choices.summary import Description
-from revealed.errors import DataError, Problem, SpecificationError, nearest
+from revealed.errors import SpecificationError
 
 #: Sums are taken over blocks of this many consecutive cases, counted from the start of the whole log, whoever sums.
 #: It is a property of the log and not of an engine, so that every engine adds the very same block sums.
@@ -41,7 +42,7 @@ class Partition:
     every: int = 1
 
 
-class ChoiceLog:
+class ChoiceLog(Described):
     """Choices in long form, in memory, validated and with the rows of each case together.
 
     Made by :func:`revealed.read` from files, frames and databases, or by :meth:`from_table` from Arrow. Immutable.
@@ -133,6 +134,11 @@ class ChoiceLog:
     # ---- size -----------------------------------------------------------------------------------------------------
 
     @property
+    def schema(self) -> pa.Schema:
+        """The columns and their types."""
+        return self.table.schema
+
+    @property
     def n_cases(self) -> int:
         """The number of choice situations."""
         return len(self.offsets) - 1
@@ -179,25 +185,34 @@ class ChoiceLog:
     @cached_property
     def own_facts(self) -> Facts:
         """The facts of just these cases, even when the log is a batch of a stream."""
-        name = self.columns.alternative
-        levels = levels_in(self.table.column(name))
-        weights = self.chosen if self.weights is None else self.chosen * np.repeat(self.weights, self.sizes)
-        if self.available is None:
-            sets = self.sizes
-        else:
+        levels = self.own_alternatives
+        codes = self.codes(self.columns.alternative, levels)
+        sets = self.sizes
+        if self.available is not None:
             sets = np.add.reduceat(self.available, self.offsets[:-1], dtype=np.int64)
         per_case = self.choices_per_case if self.weights is None else self.choices_per_case * self.weights
+        of_size = np.bincount(sets, per_case)  # choices made from sets of each size
+        if self.chosen_rows is not None:
+            taken = np.bincount(codes[self.chosen_rows], per_case, minlength=len(levels))
+        else:
+            weights = 1.0 if self.weights is None else np.repeat(self.weights, self.sizes)
+            taken = np.bincount(codes, self.chosen * weights, minlength=len(levels))
         return Facts(
             n_cases=self.n_cases,
             n_rows=self.n_rows,
             n_choices=float(per_case.sum()),
             levels=levels,
-            chosen=LevelCounts(levels, np.bincount(self.codes(name, levels), weights, minlength=len(levels))),
+            chosen=LevelCounts(levels, taken),
             smallest_set=int(sets.min(initial=np.iinfo(np.int64).max)),
             largest_set=int(sets.max(initial=0)),
-            null_log_likelihood=float(-(per_case * np.log(np.maximum(sets, 1))).sum()),
+            null_log_likelihood=-float(of_size @ np.log(np.maximum(np.arange(len(of_size)), 1))),
             persons=None if self.columns.person is None else levels_in(self.first_cells(self.columns.person)),
         )
+
+    @cached_property
+    def own_alternatives(self) -> Levels:
+        """The alternatives of just these cases, even when the log is a batch of a stream."""
+        return levels_in(self.table.column(self.columns.alternative))
 
     @cached_property
     def chosen(self) -> Float[np.ndarray, " rows"]:
@@ -229,7 +244,7 @@ class ChoiceLog:
         """The weight of each case; None when all weigh one."""
         if self.columns.weight is None:
             return None
-        return self.numbers(self.columns.weight)[self.offsets[:-1]]
+        return np.asarray(self.numbers(self.columns.weight)[self.offsets[:-1]])
 
     @cached_property
     def alternative_codes(self) -> Int[np.ndarray, " rows"]:
@@ -255,26 +270,6 @@ class ChoiceLog:
         return one_array(self.table.column(self.column_name(name))).take(pa.array(self.offsets[:-1]))
 
     # ---- attributes -----------------------------------------------------------------------------------------------
-
-    @property
-    def attribute_names(self) -> tuple[str, ...]:
-        """The columns without a role."""
-        roles = set(self.columns.roles().values())
-        return tuple(name for name in self.table.column_names if name not in roles)
-
-    def column_name(self, name: str) -> str:
-        """Return the column that ``name`` (a column or a role) stands for.
-
-        Raises
-        ------
-        SpecificationError
-            If there is none, with the nearest names.
-        """
-        return self.columns.find(name, self.table.column_names, self.source)
-
-    def is_categorical(self, name: str) -> bool:
-        """Whether a column holds labels rather than numbers."""
-        return not holds_numbers(self.table.schema.field(self.column_name(name)).type)
 
     def numbers(self, name: str) -> np.ndarray:
         """Return a column as numbers (float32 as stored, all else float64), missing cells as NaN.
@@ -327,7 +322,7 @@ class ChoiceLog:
         n_blocks = -(-self.n_cases // BLOCK_CASES)
         edges = np.unique(np.linspace(0, n_blocks, min(max(count, 1), n_blocks) + 1).astype(int)) * BLOCK_CASES
         edges[-1] = self.n_cases
-        return [Partition(self, int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return [Partition(self, int(a), int(b)) for a, b in pairwise(edges)]
 
     def take_cases(self, cases: Int[np.ndarray, " some"] | Bool[np.ndarray, " n_cases"]) -> ChoiceLog:
         """Return the log of some cases, by index or mask, in the order given."""
@@ -336,7 +331,7 @@ class ChoiceLog:
         offsets = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
         rows = np.repeat(self.offsets[picked] - offsets[:-1], sizes) + np.arange(offsets[-1])
         table = self.table.take(pa.array(rows)).combine_chunks()
-        return self._like(table, offsets=offsets, rows=self.row_numbers(rows), first_case=0, shared_facts=None)
+        return self.like(table, offsets=offsets, rows=self.row_numbers(rows), first_case=0, shared_facts=None)
 
     def with_columns(self, new: Mapping[str, Any]) -> ChoiceLog:
         """Return the log with columns replaced or added (one value per row); roles are not checked again."""
@@ -350,22 +345,22 @@ class ChoiceLog:
             index = table.schema.get_field_index(column)
             table = table.append_column(column, array) if index < 0 else table.set_column(index, column, array)
             replaced.add(column)
-        log = self._like(table)
+        log = self.like(table)
         log._numbers = {column: array for column, array in self._numbers.items() if column not in replaced}
         log._codes = {key: codes for key, codes in self._codes.items() if key[0] not in replaced}
         return log
 
     def with_facts(self, facts: Facts) -> ChoiceLog:
         """Return the log as a batch of a stream whose facts are given."""
-        return self._like(self.table, shared_facts=facts)
+        return self.like(self.table, shared_facts=facts)
 
     def renamed(self, source: str) -> ChoiceLog:
         """Return the log under another name for messages."""
-        return self._like(self.table, source=source)
+        return self.like(self.table, source=source)
 
-    def _like(self, table: pa.Table, **changed: Any) -> ChoiceLog:
-        """Return a log of another table, all else as ours but for what is named."""
-        parts = {
+    def like(self, table: pa.Table, **changed: Any) -> ChoiceLog:
+        """Return a log of another table that is known to be sound, all else as ours but for what is named."""
+        parts: dict[str, Any] = {
             "counts": self.counts,
             "source": self.source,
             "offsets": self.offsets,
@@ -377,37 +372,11 @@ class ChoiceLog:
 
     def __add__(self, other: ChoiceLog) -> ChoiceLog:
         """Append another log of the same shape; its cases come after ours and must be new."""
-        if self.columns != other.columns or self.counts != other.counts:
-            raise SpecificationError("logs with different columns or kinds of choice cannot be joined")
-        missing = [c for c in self.table.column_names if c not in other.table.column_names]
-        if missing:
-            raise SpecificationError(f"the log to add has no column {missing[0]!r}")
-        known = levels_in(self.case_labels).index(other.case_labels) >= 0
-        if known.any():
-            again = np.flatnonzero(known)
-            problem = Problem(
-                what="cases that are in the log already",
-                remedy="give new cases new labels, or drop them",
-                where=f"column {self.columns.case!r}",
-                cases=tuple(str(other.case_labels[int(i)].as_py()) for i in again[:5]),
-                count=len(again),
-            )
-            raise DataError(other.source, [problem])
-        parts = [self.table, other.table.select(self.table.column_names)]
-        try:
-            table = pa.concat_tables(parts, promote_options="permissive").combine_chunks()
-        except pa.ArrowInvalid as error:
-            raise SpecificationError(f"the log to add holds other kinds of cells: {error}") from None
-        offsets = np.concatenate([self.offsets, other.offsets[1:] + self.offsets[-1]])
-        return self._like(table, offsets=offsets, rows=0, shared_facts=None)
+        from revealed.choices.door import join
+
+        return join(self, other)
 
     # ---- out ------------------------------------------------------------------------------------------------------
-
-    def describe(self) -> Description:
-        """Return what the log holds, as data: cases, persons, shares, choice sets, attributes."""
-        from revealed.choices.describe import describe
-
-        return describe(self)
 
     def to_arrow(self) -> pa.Table:
         """Return the rows as an Arrow table whose metadata tell :func:`revealed.read` the roles."""
@@ -440,29 +409,4 @@ class ChoiceLog:
         return to_parquet(self, path)
 
 
-def holds_numbers(kind: pa.DataType) -> bool:
-    """Whether columns of an Arrow type are numbers (flags included) rather than labels."""
-    if pa.types.is_dictionary(kind):
-        kind = kind.value_type
-    return bool(
-        pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or pa.types.is_decimal(kind)
-        or pa.types.is_boolean(kind)
-    )
-
-
-def as_numbers(column: pa.ChunkedArray) -> np.ndarray:
-    """Return a column of numbers as float64, or float32 as stored; missing cells become NaN.
-
-    Whole numbers become fractions too: products of narrow integers would wrap around without a word.
-    """
-    if pa.types.is_dictionary(column.type):
-        column = column.cast(column.type.value_type)
-    if pa.types.is_boolean(column.type) or pa.types.is_decimal(column.type) or column.null_count:
-        column = column.cast(pa.float32() if pa.types.is_float32(column.type) else pa.float64(), safe=False)
-    array = np.asarray(one_array(column).to_numpy(zero_copy_only=False))
-    return array if array.dtype == np.float32 else array.astype(np.float64, copy=False)
-
-
-__all__ = ["BLOCK_CASES", "ChoiceLog", "Facts", "Partition", "as_numbers", "holds_numbers"]
+__all__ = ["BLOCK_CASES", "ChoiceLog", "Facts", "Partition"]

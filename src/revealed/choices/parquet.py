@@ -42,7 +42,8 @@ def parquet_files(path: Path) -> list[Path]:
     split = [file for file in found if any("=" in part for part in file.relative_to(path).parts[:-1])]
     if split:
         name = split[0].relative_to(path).parts[0]
-        remedy = f"""read_sql("select * from read_parquet('{path}/**/*.parquet', hive_partitioning = true)")"""
+        pattern = f"'{path}/**/*.parquet'"
+        remedy = f'use read_sql("from read_parquet({pattern}, hive_partitioning = true)")'
         raise DataError(str(path), [Problem(f"the folder names hold a column ({name})", remedy)])
     return sorted(found, key=lambda file: _natural(str(file.relative_to(path))))
 

@@ -126,9 +126,7 @@ def _admit_where(
     if where is not None:
         kept = np.flatnonzero(rows_where(table, where, source))
         table, rows = table.take(pa.array(kept)), kept + 1
-    return admit(
-        table, columns, counts=counts, outside=outside, attributes=attributes, source=source, rows=rows
-    )
+    return admit(table, columns, counts=counts, outside=outside, attributes=attributes, source=source, rows=rows)
 
 
 def stored_roles(schema: pa.Schema) -> tuple[Columns, bool] | None:
@@ -141,4 +139,3 @@ def stored_roles(schema: pa.Schema) -> tuple[Columns, bool] | None:
     if not set(columns.roles().values()) <= set(schema.names):
         return None  # columns were renamed or dropped since
     return columns, bool(stored["counts"])
-

@@ -14,9 +14,9 @@ from jaxtyping import Bool
 from revealed.choices import parquet
 from revealed.choices.delimited import TextFormat, read_delimited
 from revealed.choices.expression import Labels, evaluate
-from revealed.choices.keys import one_array
+from revealed.choices.kinds import as_numbers, holds_numbers
 from revealed.choices.levels import encode
-from revealed.choices.log import ChoiceLog, as_numbers, holds_numbers
+from revealed.choices.log import ChoiceLog
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 
 _SOURCES = (
@@ -47,12 +47,8 @@ def as_table(source: Any, text: TextFormat | None = None, labels: tuple[str, ...
         return _from_path(str(source), text, labels)
     if isinstance(source, ChoiceLog):
         return source.to_arrow(), source.source
-    if isinstance(source, pa.Table):
-        return source, "Arrow table"
-    if isinstance(source, pa.RecordBatch):
-        return pa.Table.from_batches([source]), "Arrow batch"
-    if isinstance(source, pa.RecordBatchReader):
-        return source.read_all(), "Arrow reader"
+    if isinstance(source, pa.Table | pa.RecordBatch | pa.RecordBatchReader):
+        return _from_arrow(source), "Arrow table"
     library = type(source).__module__.partition(".")[0]
     if library == "pandas" and hasattr(source, "columns"):
         return _from_pandas(source), "pandas frame"
@@ -61,6 +57,12 @@ def as_table(source: Any, text: TextFormat | None = None, labels: tuple[str, ...
     if isinstance(source, Mapping):
         return _from_columns(source), "table"
     return _from_frame(source)
+
+
+def _from_arrow(source: Any) -> pa.Table:
+    if isinstance(source, pa.RecordBatch):
+        return pa.Table.from_batches([source])
+    return source if isinstance(source, pa.Table) else source.read_all()
 
 
 def _from_path(name: str, text: TextFormat | None, labels: tuple[str, ...]) -> tuple[pa.Table, str]:
@@ -151,9 +153,3 @@ def rows_where(table: pa.Table, where: str, source: str) -> Bool[np.ndarray, " r
     if value.dtype != bool:
         raise SpecificationError(f"where={where!r} is not a condition; compare something, as in 'purpose == 1'")
     return np.broadcast_to(value, (table.num_rows,))
-
-
-def plain_text(column: pa.ChunkedArray) -> pa.Array:
-    """Return a column of text as a single plain array."""
-    array = one_array(column)
-    return array.cast(array.type.value_type) if pa.types.is_dictionary(array.type) else array

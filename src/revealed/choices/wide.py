@@ -1,4 +1,4 @@
-"""From wide form, one row a choice and a column per alternative and attribute, to long form. Imports its own room only."""
+"""From wide form, one row a choice and a column per alternative and attribute, to long. Imports its own room."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from revealed.choices.columns import Columns
 from revealed.choices.delimited import TextFormat
 from revealed.choices.door import admit
 from revealed.choices.expression import Labels, evaluate, names_in
-from revealed.choices.keys import one_array
+from revealed.choices.kinds import holds_numbers, one_array
 from revealed.choices.levels import encode
-from revealed.choices.log import ChoiceLog, holds_numbers
+from revealed.choices.log import ChoiceLog
 from revealed.choices.tables import as_table, lookup_in, rows_where
 from revealed.errors import DataError, Problem, RevealedError, SpecificationError, nearest
 from revealed.files import write_whole
@@ -132,7 +132,10 @@ class Wide:
             for label in self.alternatives
         ]
         for place, label, text in texts:
-            if not isinstance(text, str) or (text in known and not users.setdefault(text, set()).add(label)):
+            if not isinstance(text, str):
+                continue
+            if text in known:
+                users.setdefault(text, set()).add(label)
                 continue
             try:
                 names = names_in(text)
@@ -150,11 +153,10 @@ class Wide:
     def to_dict(self) -> dict[str, Any]:
         """Return the form as data for JSON or TOML, without what is left at its default."""
         data = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {
-            name: dict(value) if isinstance(value, Mapping) else list(value) if isinstance(value, list | tuple) else value
-            for name, value in data.items()
-            if value is not None and value != {}
-        }
+        given = {name: value for name, value in data.items() if value is not None and value != {}}
+        if self.keep is not None:
+            given["keep"] = list(self.keep)
+        return {name: dict(value) if isinstance(value, Mapping) else value for name, value in given.items()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Wide:
@@ -350,7 +352,7 @@ class _Lengthening:
         for label in [label for label in levels.labels if label not in place]:
             at = np.flatnonzero(codes == levels.labels.index(label))
             code = label if holds_numbers(self.table.schema.field(column).type) else repr(label)
-            remedy = f"name it among the alternatives, or leave these choices out with where=\"{column} != {code}\""
+            remedy = f'name it among the alternatives, or leave these choices out with where="{column} != {code}"'
             what = f"the choice code {label} stands for no alternative"
             problems.append(self._problem(what, remedy, column, at))
         missing = np.flatnonzero(codes < 0)
@@ -374,7 +376,7 @@ class _Lengthening:
                 wide[:, j] = value
             return pa.array(wide.ravel())
         if not all(text):
-            given = ", ".join(f"{label} {'text' if is_text else 'numbers'}" for label, is_text in zip(self.labels, text, strict=True))
+            given = ", ".join(f"{a} {'text' if t else 'numbers'}" for a, t in zip(self.labels, text, strict=True))
             raise SpecificationError(f"an attribute is text for some alternatives and numbers for others: {given}")
         known: dict[str, int] = {}
         codes = np.empty((self.table.num_rows, len(values)), np.int32)

@@ -107,7 +107,7 @@ class Design:
 
     def require_clean(self, log: ChoiceLog) -> None:
         """Raise DataError listing the missing and infinite cells of the columns in use, or what makes such values."""
-        problems = find_bad_cells(log, (*self.variables, *self.categories)) or [
+        problems = find_bad_cells(log, self.variables, labels=self.categories) or [
             problem
             for column in self.columns
             for factor in column.factors

@@ -244,9 +244,9 @@ class Fit:
         """Return the expected consumer surplus. See :func:`revealed.answer.surplus.surplus`."""
         return door("surplus")(self, log, cost=cost, **options)
 
-    def goodness(self) -> Any:
+    def goodness(self, log: ChoiceLog | None = None) -> Any:
         """Return log-likelihoods, information criteria and pseudo rho². See :mod:`revealed.answer.goodness`."""
-        return door("goodness")(self)
+        return door("goodness")(self, log)
 
     def wald_test(self, *hypotheses: str, **options: Any) -> Any:
         """Test linear hypotheses such as ``"cost = time"``. See :func:`revealed.answer.hypotheses.wald_test`."""

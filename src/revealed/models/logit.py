@@ -33,6 +33,11 @@ from revealed.models.law import Predicted, Prediction
 from revealed.models.model import Model
 from revealed.models.utility import read_utility
 
+_PROPORTIONAL = (
+    "independence of irrelevant alternatives: an alternative draws from all others of a choice situation in proportion "
+    "to their probabilities, however alike they are"
+)
+
 
 @dataclass(frozen=True)
 class Logit(Model):
@@ -40,12 +45,7 @@ class Logit(Model):
 
     title: ClassVar[str] = "Conditional logit"
     citation: ClassVar[str] = "McFadden (1974), Conditional logit analysis of qualitative choice behavior"
-    assumptions: ClassVar[tuple[str, ...]] = (
-        (
-            "independence of irrelevant alternatives: within a choice situation an alternative draws from all others in "
-            "proportion to their probabilities, however alike they are"
-        ),
-    )
+    assumptions: ClassVar[tuple[str, ...]] = (_PROPORTIONAL,)
 
     def law(self, log: ChoiceLog | ChoiceStream) -> LogitLaw:
         """Bind the utility to the columns of a log."""
