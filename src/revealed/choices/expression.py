@@ -118,8 +118,11 @@ def evaluate(expression: str, lookup: Lookup) -> Any:
     array([2., 3.])
     """
     tree, names = _parse(expression)
-    with np.errstate(all="ignore"):
-        return _Walker(expression, lookup, names).visit(tree)
+    try:
+        with np.errstate(all="ignore"):
+            return _Walker(expression, lookup, names).visit(tree)
+    except RecursionError:
+        raise SpecificationError(f"the expression {expression[:40]!r}… is nested too deeply") from None
 
 
 def names_in(expression: str) -> tuple[str, ...]:
@@ -230,9 +233,8 @@ class _Walker:
         if not isinstance(node.func, ast.Name) or node.keywords:
             raise SpecificationError(f"only plain calls such as log(cost) are allowed in {self.expression!r}")
         if node.func.id not in FUNCTIONS:
-            raise SpecificationError(
-                f"no function {node.func.id!r} in the expression {self.expression!r}; {nearest(node.func.id, FUNCTIONS)}"
-            )
+            close = nearest(node.func.id, FUNCTIONS)
+            raise SpecificationError(f"no function {node.func.id!r} in the expression {self.expression!r}; {close}")
         function, arity = FUNCTIONS[node.func.id]
         if len(node.args) != arity:
             raise SpecificationError(

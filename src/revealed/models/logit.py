@@ -96,11 +96,7 @@ class LogitLaw:
         tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
         scratch = _Scratch(k)
         for block in blocks_of(partition, k):
-            sets = ChoiceSets.of(log, block)
-            x = scratch.design(block)
-            self.design.fill(log, block.row_start, block.row_stop, x)
-            if sets.available is not None:
-                x[:, ~sets.available] = 0.0  # those cells may be missing
+            sets, x = self._block(log, block, scratch)
             with np.errstate(all="ignore"):  # what is not finite is looked into below
                 sums = _block_sums(_Taken.of(log, block, sets), x, params, scratch, detail, ledger)
             if not np.isfinite(sums[0]):
@@ -112,16 +108,20 @@ class LogitLaw:
                 tally.enter(log.person_codes[cases], log.first_case + block.case_start, sums[4].T)
         return tally.evidence()
 
+    def _block(self, log: ChoiceLog, block: Block, scratch: _Scratch) -> tuple[ChoiceSets, Float[np.ndarray, "K rows"]]:
+        """Return a block's choice sets and its design."""
+        sets, x = ChoiceSets.of(log, block), scratch.design(block)
+        self.design.fill(log, block.row_start, block.row_stop, x)
+        if sets.available is not None:
+            x[:, ~sets.available] = 0.0  # those cells may be missing
+        return sets, x
+
     def predict(self, log: ChoiceLog, params: Float[np.ndarray, " K"]) -> Prediction:
         """Return choice probabilities and logsums."""
         probability, logsum = np.empty(log.n_rows), np.empty(log.n_cases)
         scratch = _Scratch(len(self.names))
         for block in blocks_of(Partition(log, 0, log.n_cases), len(self.names)):
-            sets = ChoiceSets.of(log, block)
-            x = scratch.design(block)
-            self.design.fill(log, block.row_start, block.row_stop, x)
-            if sets.available is not None:
-                x[:, ~sets.available] = 0.0
+            sets, x = self._block(log, block, scratch)
             rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
             with np.errstate(all="ignore"):
                 probability[rows], logsum[cases] = sets.softmax(params @ x)
@@ -133,11 +133,7 @@ class LogitLaw:
         """Yield predictions at many parameter vectors, block by block: the design of a block is filled once for all."""
         scratch = _Scratch(len(self.names))
         for block in blocks_of(Partition(log, 0, log.n_cases), len(self.names)):
-            sets = ChoiceSets.of(log, block)
-            x = scratch.design(block)
-            self.design.fill(log, block.row_start, block.row_stop, x)
-            if sets.available is not None:
-                x[:, ~sets.available] = 0.0
+            sets, x = self._block(log, block, scratch)
             rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
             at_once = max(1, _PREDICTED_CELLS // x.shape[1])
             for start in range(0, len(points), at_once):
