@@ -25,21 +25,19 @@ from revealed.errors import SpecificationError
 #: It is a property of the log and not of an engine, so that every engine adds the very same block sums.
 BLOCK_CASES = 2048
 
-#: A sample of a log is made of runs of this many consecutive cases, evenly spaced.
-SAMPLE_CASES = 256
-
 
 @dataclass(frozen=True)
 class Partition:
     """Cases ``start`` to ``stop`` of a log held in memory; what an engine maps over.
 
-    With ``every`` above one it is a sample: only each so-many-th run of SAMPLE_CASES cases counts.
+    With a ``run`` it is a sample: of each ``stride`` cases only the first ``run`` count.
     """
 
     log: ChoiceLog
     start: int
     stop: int
-    every: int = 1
+    run: int = 0
+    stride: int = 0
 
 
 class ChoiceLog(Described):

@@ -7,28 +7,38 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from revealed.choices.facts import Facts
-from revealed.choices.log import SAMPLE_CASES, ChoiceLog, Partition
+from revealed.choices.log import ChoiceLog, Partition
+
+#: Cases in a run of a sample: enough to be worth a block, if at least so many runs make up the sample.
+_RUN_CASES, _LEAST_RUNS = 1024, 8
 
 
 @dataclass(frozen=True)
 class Sampled:
-    """Each so-many-th run of SAMPLE_CASES cases of a log; an engine sums over it as over the log.
+    """Evenly spaced runs of cases of a log; an engine sums over it as over the log.
 
     Parameters
     ----------
     log : ChoiceLog
-    every : int
-        One run in this many.
+    run, stride : int
+        Of each ``stride`` cases the first ``run`` are in the sample.
     """
 
     log: ChoiceLog
-    every: int
+    run: int
+    stride: int
+
+    @classmethod
+    def of(cls, log: ChoiceLog, wanted: int) -> Sampled:
+        """Return a sample of about ``wanted`` cases."""
+        run = max(min(_RUN_CASES, wanted // _LEAST_RUNS), 1)
+        return cls(log, run, max(run, log.n_cases * run // max(wanted, 1)))
 
     @property
     def n_cases(self) -> int:
         """The cases in the sample."""
-        starts = range(0, self.log.n_cases, SAMPLE_CASES * self.every)
-        return sum(min(SAMPLE_CASES, self.log.n_cases - start) for start in starts)
+        starts = range(0, self.log.n_cases, self.stride)
+        return sum(min(self.run, self.log.n_cases - start) for start in starts)
 
     @property
     def facts(self) -> Facts:
@@ -42,8 +52,9 @@ class Sampled:
 
     def partitions(self, count: int) -> list[Partition]:
         """Cut the sample into about ``count`` parts between its runs."""
-        stride = SAMPLE_CASES * self.every
-        n_runs = -(-self.log.n_cases // stride)
+        n_runs = -(-self.log.n_cases // self.stride)
         pieces = min(max(count, 1), n_runs)
-        edges = [min(stride * (n_runs * i // pieces), self.log.n_cases) for i in range(pieces)] + [self.log.n_cases]
-        return [Partition(self.log, a, b, self.every) for a, b in pairwise(edges)]
+        edges = [min(self.stride * (n_runs * i // pieces), self.log.n_cases) for i in range(pieces)] + [
+            self.log.n_cases
+        ]
+        return [Partition(self.log, a, b, self.run, self.stride) for a, b in pairwise(edges)]

@@ -7,12 +7,16 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache
 
 from revealed.choices.log import Partition
 from revealed.choices.stream import ChoiceStream
 from revealed.engine.blas import single_threaded_blas
 from revealed.engine.protocol import Progress, Sum, Summed, Task
 from revealed.errors import SpecificationError
+
+#: About the most cases in a partition of a log in memory: some tenths of a second of work.
+_CASES = 250_000
 
 
 @dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Threads:
         count = self.count or len(os.sched_getaffinity(0))
         total: Sum | None = None
         waiting: deque[tuple[Partition, Future[Sum]]] = deque()
-        pool = ThreadPoolExecutor(count, thread_name_prefix="revealed")
+        pool = _pool(count)
         try:
             with single_threaded_blas():
                 for partition in _partitions(choices, count, columns):
@@ -56,14 +60,24 @@ class Threads:
                 while waiting:
                     total = _take(waiting, total, choices, progress)
         finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+            for _, future in waiting:  # after an error or Ctrl-C
+                future.cancel()
         assert total is not None, "a log has at least one case"
         return total
 
 
+@cache
+def _pool(count: int) -> ThreadPoolExecutor:
+    # Kept between sums, with the arrays each thread works in.
+    return ThreadPoolExecutor(count, thread_name_prefix="revealed")
+
+
 def _partitions(choices: Summed, count: int, columns: Sequence[str] | None) -> Iterator[Partition]:
-    # Several partitions a thread even out their ends; a batch of a stream is small enough to be one.
-    pieces = 1 if isinstance(choices, ChoiceStream) else 8 * count
+    # One partition a thread: blocks are equal work, and each further partition costs exact sums of its own. Several in
+    # a large log, for progress to show and Ctrl-C to be heard; a batch of a stream is small enough to be one.
+    pieces = 1
+    if not isinstance(choices, ChoiceStream):
+        pieces = count * max(1, round(choices.n_cases / (count * _CASES)))
     for batch in choices.batches(columns):
         yield from batch.partitions(pieces)
 

@@ -346,7 +346,10 @@ class _Climb:
         return NotIdentified(
             names,
             "separation",
-            f"the log-likelihood keeps rising as {', '.join(names)} run off to infinity: together they tell some "
+            f"the log-likelihood keeps rising as {names[0]} runs off to infinity: it tells some choices for sure; "
+            "drop it, merge rare alternatives, bound it, or use a ridge"
+            if len(names) == 1
+            else f"the log-likelihood keeps rising as {', '.join(names)} run off to infinity: together they tell some "
             "choices for sure; drop one of them, merge rare alternatives, bound them, or use a ridge",
         )
 

@@ -121,7 +121,8 @@ def collinearities(information: Float[np.ndarray, "K K"], names: Sequence[str]) 
             (name,),
             "no variation",
             f"{name} never differs between the alternatives of a choice situation, so nothing can be learned "
-            f"about it; drop it, or let its effect differ by alternative: C(alternative):{name}",
+            "about it; drop it"  # what has a label in its name differs by it already
+            + ("" if "[" in name else f", or let its effect differ by alternative: C(alternative):{name}"),
         )
         for name, s in zip(names, scale, strict=True)
         if s == 0

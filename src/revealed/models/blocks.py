@@ -9,7 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from revealed.choices.log import BLOCK_CASES, SAMPLE_CASES, ChoiceLog, Partition
+from revealed.choices.log import BLOCK_CASES, ChoiceLog, Partition
+from revealed.models.workspace import workspace
 
 #: A block is cut where its design would hold more cells than this (4 MiB): the third-level cache holds two such.
 BLOCK_CELLS = 1 << 19
@@ -41,9 +42,9 @@ def blocks_of(partition: Partition, n_params: int) -> Iterator[Block]:
 
 def _runs(partition: Partition) -> Iterator[tuple[int, int]]:
     """Yield the runs of cases between which blocks are cut: all of them, or the evenly spaced ones of a sample."""
-    if partition.every > 1:
-        for start in range(partition.start, partition.stop, SAMPLE_CASES * partition.every):
-            yield start, min(start + SAMPLE_CASES, partition.stop)
+    if partition.run:
+        for start in range(partition.start, partition.stop, partition.stride):
+            yield start, min(start + partition.run, partition.stop)
         return
     start = partition.start
     while start < partition.stop:
@@ -97,10 +98,13 @@ class ChoiceSets:
         return np.add.reduceat(values, self.starts)
 
     def sum_each(self, matrix: Float[np.ndarray, "K rows"]) -> Float[np.ndarray, "K cases"]:
-        """Return the sum over each case's rows, for each row of a matrix."""
+        """Return the sum over each case's rows, for each row of a matrix; in the workspace."""
+        sums = workspace().array("sums by case", len(matrix), len(self.sizes))
         if self.size is not None:
-            return (matrix.reshape(-1, self.size) @ np.ones(self.size)).reshape(len(matrix), -1)
-        return np.add.reduceat(matrix, self.starts, axis=1)
+            np.matmul(matrix.reshape(-1, self.size), np.ones(self.size), out=sums.reshape(-1))
+        else:
+            np.add.reduceat(matrix, self.starts, axis=1, out=sums)
+        return sums
 
     def max(self, values: Float[np.ndarray, " rows"]) -> Float[np.ndarray, " cases"]:
         """Return the maximum over each case's rows."""
@@ -113,22 +117,26 @@ class ChoiceSets:
     def softmax(
         self, utility: Float[np.ndarray, " rows"]
     ) -> tuple[Float[np.ndarray, " rows"], Float[np.ndarray, " cases"]]:
-        """Return choice probabilities and logsums; no utility is too large, and none is clipped."""
+        """Return choice probabilities (in the workspace) and logsums; no utility is too large, and none is clipped."""
         masked = utility if self.available is None else np.where(self.available, utility, -np.inf)
+        probability = workspace().array("probability", len(utility))
         if self.size is not None:
             # One row per alternative: reductions then run along the cases, several times faster than over short axes.
-            weight = masked.reshape(-1, self.size).T.copy()
+            weight = workspace().array("weight", self.size, len(self.sizes))
+            np.copyto(weight, masked.reshape(-1, self.size).T)
             top = weight.max(axis=0)
             weight -= top
             np.exp(weight, out=weight)
             total = weight.sum(axis=0)
             weight /= total
-            return weight.T.reshape(-1), top + np.log(total)
-        top = self.max(masked)
-        weight = np.exp(masked - self.spread(top))
-        total = self.sum(weight)
-        weight /= self.spread(total)
-        return weight, top + np.log(total)
+            np.copyto(probability.reshape(-1, self.size), weight.T)
+        else:
+            top = self.max(masked)
+            np.subtract(masked, self.spread(top), out=probability)
+            np.exp(probability, out=probability)
+            total = self.sum(probability)
+            probability /= self.spread(total)
+        return probability, top + np.log(total)
 
 
 def gram(a: Float[np.ndarray, "K rows"], b: Float[np.ndarray, "K rows"]) -> Float[np.ndarray, "K K"]:

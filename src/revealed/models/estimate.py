@@ -121,11 +121,7 @@ def samples_of(law: Law, log: ChoiceLog | ChoiceStream, engine: Engine) -> list[
         return []
     samples = []
     for wanted in (_FIRST_SAMPLE, min(int(n_cases * _SECOND_SHARE), _SECOND_MOST)):
-        part: Sampled | ChoiceLog
-        if isinstance(log, ChoiceLog):
-            part = Sampled(log, max(1, n_cases // wanted))
-        else:
-            part = log.sample(wanted, columns_of(law))
+        part = Sampled.of(log, wanted) if isinstance(log, ChoiceLog) else log.sample(wanted, columns_of(law))
         samples.append(Sample(evidence_of(law, part, engine, False, None), part.n_cases, part.n_cases / n_cases))
     return samples
 

@@ -32,6 +32,7 @@ from revealed.models.design import Design
 from revealed.models.law import Predicted, Prediction
 from revealed.models.model import Model
 from revealed.models.utility import read_utility
+from revealed.models.workspace import workspace
 
 _PROPORTIONAL = (
     "independence of irrelevant alternatives: an alternative draws from all others of a choice situation in proportion "
@@ -94,11 +95,10 @@ class LogitLaw:
         """Return the evidence of a partition at ``params``, in closed form."""
         log, k = partition.log, len(self.names)
         tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
-        scratch = _Scratch(k)
         for block in blocks_of(partition, k):
-            sets, x = self._block(log, block, scratch)
+            sets, x = self._block(log, block)
             with np.errstate(all="ignore"):  # what is not finite is looked into below
-                sums = _block_sums(_Taken.of(log, block, sets), x, params, scratch, detail, ledger)
+                sums = _block_sums(_Taken.of(log, block, sets), x, params, detail, ledger)
             if not np.isfinite(sums[0]):
                 self.design.require_clean(log)
             tally.add(block.case_stop - block.case_start, *sums[:4])
@@ -108,9 +108,10 @@ class LogitLaw:
                 tally.enter(log.person_codes[cases], log.first_case + block.case_start, sums[4].T)
         return tally.evidence()
 
-    def _block(self, log: ChoiceLog, block: Block, scratch: _Scratch) -> tuple[ChoiceSets, Float[np.ndarray, "K rows"]]:
-        """Return a block's choice sets and its design."""
-        sets, x = ChoiceSets.of(log, block), scratch.design(block)
+    def _block(self, log: ChoiceLog, block: Block) -> tuple[ChoiceSets, Float[np.ndarray, "K rows"]]:
+        """Return a block's choice sets, and its design in the workspace."""
+        sets = ChoiceSets.of(log, block)
+        x = workspace().array("design", len(self.names), block.row_stop - block.row_start)
         self.design.fill(log, block.row_start, block.row_stop, x)
         if sets.available is not None:
             x[:, ~sets.available] = 0.0  # those cells may be missing
@@ -119,21 +120,20 @@ class LogitLaw:
     def predict(self, log: ChoiceLog, params: Float[np.ndarray, " K"]) -> Prediction:
         """Return choice probabilities and logsums."""
         probability, logsum = np.empty(log.n_rows), np.empty(log.n_cases)
-        scratch = _Scratch(len(self.names))
         for block in blocks_of(Partition(log, 0, log.n_cases), len(self.names)):
-            sets, x = self._block(log, block, scratch)
+            sets, x = self._block(log, block)
             rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
             with np.errstate(all="ignore"):
-                probability[rows], logsum[cases] = sets.softmax(params @ x)
+                probability[rows], logsum[cases] = sets.softmax(_utility(params, x))
         if not np.isfinite(logsum).all():
             self.design.require_clean(log)
         return Prediction(probability, logsum)
 
     def predict_each(self, log: ChoiceLog, points: Float[np.ndarray, "points K"]) -> Iterator[Predicted]:
         """Yield predictions at many parameter vectors, block by block: the design of a block is filled once for all."""
-        scratch = _Scratch(len(self.names))
         for block in blocks_of(Partition(log, 0, log.n_cases), len(self.names)):
-            sets, x = self._block(log, block, scratch)
+            sets, x = self._block(log, block)
+            x = x.copy()  # whoever takes what is yielded may use the workspace
             rows, cases = slice(block.row_start, block.row_stop), slice(block.case_start, block.case_stop)
             at_once = max(1, _PREDICTED_CELLS // x.shape[1])
             for start in range(0, len(points), at_once):
@@ -143,37 +143,12 @@ class LogitLaw:
                 if not np.isfinite(logsum).all():
                     self.design.require_clean(log)
                 yield Predicted(
-                    some, rows, cases, probability.reshape(-1, x.shape[1]), logsum.reshape(-1, len(sets.sizes))
+                    some, rows, cases, probability.copy().reshape(-1, x.shape[1]), logsum.reshape(-1, len(sets.sizes))
                 )
 
 
 #: Probabilities predicted at a time (256 KiB), so that what follows finds them in the second-level cache.
 _PREDICTED_CELLS = 1 << 15
-
-
-class _Scratch:
-    """Two matrices of a block, kept from block to block so that they stay in cache, aligned so that sums repeat."""
-
-    def __init__(self, n_params: int) -> None:
-        self.n_params = n_params
-        self.flat = [self._aligned(0), self._aligned(0)]
-
-    def design(self, block: Block) -> Float[np.ndarray, "K rows"]:
-        return self._matrix(0, block.row_stop - block.row_start)
-
-    def weighted(self, n_rows: int) -> Float[np.ndarray, "K rows"]:
-        return self._matrix(1, n_rows)
-
-    def _matrix(self, which: int, n_rows: int) -> np.ndarray:
-        size = self.n_params * n_rows
-        if len(self.flat[which]) < size:
-            self.flat[which] = self._aligned(size)
-        return self.flat[which][:size].reshape(self.n_params, n_rows)
-
-    @staticmethod
-    def _aligned(size: int) -> np.ndarray:
-        raw = np.empty(size + 8)
-        return raw[(-raw.ctypes.data // 8) % 8 :][:size]
 
 
 @dataclass(frozen=True, eq=False)
@@ -223,39 +198,47 @@ class _Taken:
         return np.asarray(x @ residual)
 
     def attributes(self, x: np.ndarray) -> np.ndarray:
-        """Return the attributes of what was chosen, summed by case, times size; shape (K, cases)."""
+        """Return the attributes of what was chosen, summed by case, times size; shape (K, cases), in the workspace."""
+        chosen: np.ndarray = workspace().array("chosen", len(x), len(self.sets.sizes))
         if self.counts is not None:
-            return self.sets.sum_each(x * self.counts)
+            np.copyto(chosen, self.sets.sum_each(x * self.counts))
+            return chosen
         assert self.rows is not None
-        chosen = np.take(x, self.rows, axis=1)  # not x[:, rows]: that holds the interpreter
-        return chosen if self.size is None else chosen * self.size
+        # Not x[:, rows]: that holds the interpreter. The rows are within bounds; "clip" spares a checked copy.
+        np.take(x, self.rows, axis=1, out=chosen, mode="clip")
+        if self.size is not None:
+            chosen *= self.size
+        return chosen
 
 
 def _block_sums(
     taken: _Taken,
     x: Float[np.ndarray, "K rows"],
     params: Float[np.ndarray, " K"],
-    scratch: _Scratch,
     detail: Detail,
     ledger: bool,
 ) -> tuple[float, np.ndarray, np.ndarray | None, np.ndarray | None, np.ndarray | None]:
     """Return log-likelihood, score, information, outer product and the scores by case of a block."""
-    utility = params @ x
+    utility = _utility(params, x)
     probability, logsum = taken.sets.softmax(utility)
     log_likelihood = taken.log_likelihood(utility, logsum)
     if taken.size is not None:
         probability *= taken.sets.spread(taken.size)
     if detail < Detail.INFORMATION and not ledger:
         return log_likelihood, taken.score(x, probability), None, None, None
-    px = scratch.weighted(x.shape[1])
-    np.multiply(x, probability, out=px)
+    scores = taken.attributes(x)
+    px = np.multiply(x, probability, out=workspace().array("weighted design", *x.shape))
     mean = taken.sets.sum_each(px)  # times size
-    scores = taken.attributes(x) - mean
+    scores -= mean
     information = None
     if detail >= Detail.INFORMATION:
         information = _information(gram(px, x), mean, taken.size)
     outer = gram(scores, scores) if detail >= Detail.OUTER else None
     return log_likelihood, scores.sum(axis=1), information, outer, scores
+
+
+def _utility(params: Float[np.ndarray, " K"], x: Float[np.ndarray, "K rows"]) -> Float[np.ndarray, " rows"]:
+    return np.asarray(np.matmul(params, x, out=workspace().array("utility", x.shape[1])))
 
 
 def _information(

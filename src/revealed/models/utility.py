@@ -101,9 +101,11 @@ class _Reader:
 
     def long(self, formula: str) -> Design:
         terms = [self._parts(term) for term in _terms(formula)]
-        terms = [term for term in terms if term]  # an intercept is constant within a case
         spanned: set[frozenset[_Part]] = set()
         columns: list[DesignColumn] = []
+        if self.of_the_case and () in terms:
+            columns.append(DesignColumn("1", (Numeric("1"),)))
+        terms = [term for term in terms if term]  # in a utility an intercept is constant within a case
         for term in terms:
             if all(self._constant_within_cases(part) for part in term):
                 # ``C(alternative)*income`` means income too, where it cannot matter: only alone is it a mistake.
