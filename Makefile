@@ -1,0 +1,98 @@
+# Everything a contributor runs. Needs Python 3.11 or later and make; the rest is installed on first use and reused.
+#
+#   make            the package with all extras and the developer tools, in .venv
+#   make demo       what the package does, on real travellers' choices (installs only what it needs)
+#   make test       every check: format, lint, types, import contract, tests, documentation
+#   make bench      ours against the peers, in one run (make bench-logit, bench-scale, ... run one part)
+#   make docs       the documentation site, in site/
+#   make lint       only the checks that need no run
+#   make clean      remove all that make made
+
+VENV    := .venv
+BIN     := $(VENV)/bin
+PINNED  := -c constraints.txt --build-constraint constraints.txt
+INSTALL := -m pip --quiet --disable-pip-version-check --no-input install
+SECTION := .ci/section
+PEERS   := .venv-bench
+
+.DEFAULT_GOAL := install
+.DELETE_ON_ERROR:
+.NOTPARALLEL:
+.PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
+        bench bench-logit bench-scale bench-threads bench-update format clean
+
+# ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
+
+$(VENV)/.made: constraints.txt .ci/make-venv .ci/find-python
+	@echo "Making $(VENV)"
+	@.ci/make-venv $(VENV)
+	@touch $@
+
+$(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing the package and its plots"
+	@$(BIN)/python $(INSTALL) $(PINNED) -e '.[plots]'
+	@touch $@
+
+$(VENV)/.all: $(VENV)/.made pyproject.toml constraints.txt
+	@echo "Installing the package, all extras and the developer tools"
+	@$(BIN)/python $(INSTALL) $(PINNED) -e '.[all]' --group test --group lint --group docs
+	@touch $(VENV)/.core $@
+
+$(PEERS)/.made: bench/requirements.txt .ci/make-venv .ci/find-python
+	@echo "Installing the peers to compare with, in $(PEERS)"
+	@.ci/make-venv $(PEERS)
+	@$(PEERS)/bin/python $(INSTALL) -r bench/requirements.txt
+	@touch $@
+
+install: $(VENV)/.all
+	@echo "Ready: $(BIN)/revealed --help"
+
+demo: $(VENV)/.core
+	@$(BIN)/revealed demo
+
+# ---- checks ---------------------------------------------------------------------------------------------------------
+
+test: format-check lint-check types imports tests docs
+	@printf '\nAll checks passed.\n'
+
+lint: format-check lint-check types imports
+
+format-check: $(VENV)/.all
+	@$(SECTION) "format" $(BIN)/ruff format --check .
+
+lint-check: $(VENV)/.all
+	@$(SECTION) "lint" $(BIN)/ruff check .
+
+types: $(VENV)/.all
+	@$(SECTION) "types" $(BIN)/mypy
+
+imports: $(VENV)/.all
+	@$(SECTION) "import contract" $(BIN)/lint-imports --no-logo
+
+postgres:
+	@.ci/postgres
+
+tests: $(VENV)/.all postgres
+	@$(SECTION) "tests" $(BIN)/python -m pytest -q -n 2
+
+docs: $(VENV)/.all
+	@$(SECTION) "documentation" env NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+format: $(VENV)/.all
+	@$(BIN)/ruff check --fix --quiet .
+	@$(BIN)/ruff format .
+
+# ---- benchmarks -----------------------------------------------------------------------------------------------------
+
+bench: bench-logit bench-update bench-threads bench-scale
+
+bench-logit: $(VENV)/.all $(PEERS)/.made
+	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
+
+bench-update bench-threads bench-scale: bench-%: $(VENV)/.all
+	@$(BIN)/python -m bench.$*
+
+clean:
+	rm -rf $(VENV) $(PEERS) site dist demo-output bench/results bench/.data .hypothesis
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
