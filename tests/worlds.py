@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -54,7 +55,7 @@ def ragged(n_cases: int = 500, seed: int = 0, largest: int = 6) -> ChoiceLog:
     draw = a - 0.7 * b + random.gumbel(size=len(case))
     offsets = np.concatenate([[0], np.cumsum(sizes)])
     chosen = np.zeros(len(case), dtype=bool)
-    for start, stop in zip(offsets[:-1], offsets[1:], strict=True):
+    for start, stop in pairwise(offsets):
         chosen[start + np.argmax(draw[start:stop])] = True
     place = np.arange(len(case)) - offsets[case]
     table = pa.table({"case": case, "alternative": place, "chosen": chosen, "a": a, "b": b})

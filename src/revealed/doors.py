@@ -14,6 +14,7 @@ from typing import Any
 _DOORS = {
     "summary": ("revealed.report.summary", "summarise"),
     "html": ("revealed.report.html", "to_html"),
+    "text": ("revealed.report.text", "to_text"),
     "whatif": ("revealed.answer.whatif", "whatif"),
     "elasticities": ("revealed.answer.elasticity", "elasticities"),
     "willingness_to_pay": ("revealed.answer.willingness", "willingness_to_pay"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -173,6 +175,6 @@ def test_sampled_climb_and_full_climb_meet() -> None:
         ({"reference": {"segment": "north"}}, r"no C\(segment\)"),
     ],
 )
-def test_options_that_fit_nothing_are_refused(options: dict, message: str) -> None:
+def test_options_that_fit_nothing_are_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SpecificationError, match=message):
         Logit(UTILITY, **options).fit(trips(50))

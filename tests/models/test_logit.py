@@ -11,6 +11,7 @@ from revealed.errors import DataError, SpecificationError
 from revealed.evidence import Detail
 from revealed.models import Logit, ScaledLogit
 from revealed.models.autodiff import AutodiffLaw
+from revealed.models.utility import Utility
 from tests.worlds import ragged, trips
 
 
@@ -71,7 +72,7 @@ def test_closed_form_against_automatic_differentiation() -> None:
         ),
     ],
 )
-def test_formulas_name_their_columns(utility: object, names: tuple[str, ...]) -> None:
+def test_formulas_name_their_columns(utility: Utility, names: tuple[str, ...]) -> None:
     found = Logit(utility).law(log()).names
     assert sorted(found) == sorted(names)
 
@@ -132,7 +133,7 @@ def test_per_alternative_formulas_are_the_long_formula_written_out() -> None:
         ({"bus": "cost", "car": "cost", "trian": "cost"}, "did you mean 'train'"),
     ],
 )
-def test_formulas_that_cannot_be_are_refused(utility: object, message: str) -> None:
+def test_formulas_that_cannot_be_are_refused(utility: Utility, message: str) -> None:
     with pytest.raises(SpecificationError, match=message):
         Logit(utility).fit(log())
 

@@ -1,4 +1,4 @@
-"""A table as data: what each answer and summary gives to be rendered. Imports nothing of ours.
+"""A table as data: what each answer and summary gives to be rendered. Imports nothing of ours; report by a door.
 
 An answer never prints. It gives a :class:`Table`; :mod:`revealed.report` turns it into text, HTML or Markdown.
 """
@@ -8,7 +8,9 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-Kind = Literal["text", "number", "integer", "share", "p-value"]
+from revealed.doors import door
+
+Kind = Literal["text", "number", "integer", "share", "p-value", "statistic"]
 Cell = str | float | int | None
 
 
@@ -47,3 +49,9 @@ class Table:
         """Return the cells under a heading."""
         index = [column.heading for column in self.columns].index(heading)
         return [row[index] for row in self.rows]
+
+    def __str__(self) -> str:
+        return str(door("text")(self))
+
+    def _repr_html_(self) -> str:
+        return str(door("html")(self))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 
@@ -51,17 +51,19 @@ class Threads:
         total: Sum | None = None
         waiting: deque[tuple[Partition, Future[Sum]]] = deque()
         pool = _pool(count)
-        try:
-            with single_threaded_blas():
+        with single_threaded_blas():
+            try:
                 for partition in _partitions(choices, count, columns):
                     waiting.append((partition, pool.submit(task, partition)))
                     while len(waiting) > 2 * count:
                         total = _take(waiting, total, choices, progress)
                 while waiting:
                     total = _take(waiting, total, choices, progress)
-        finally:
-            for _, future in waiting:  # after an error or Ctrl-C
-                future.cancel()
+            finally:
+                # After an error or Ctrl-C no task may outlive the limit on BLAS: it would fight others for processors.
+                for _, future in waiting:
+                    future.cancel()
+                wait([future for _, future in waiting])
         assert total is not None, "a log has at least one case"
         return total
 
@@ -88,8 +90,9 @@ def _take(
     choices: Summed,
     progress: Progress | None,
 ) -> Sum:
-    partition, future = waiting.popleft()
+    partition, future = waiting[0]
     part = future.result()
+    waiting.popleft()
     if progress is not None:
         progress(partition.stop - partition.start, choices.facts.n_cases)
     return part if total is None else total + part
