@@ -21,6 +21,8 @@ _DOORS = {
     "surplus": ("revealed.answer.surplus", "surplus"),
     "wald_test": ("revealed.answer.hypotheses", "wald_test"),
     "likelihood_ratio_test": ("revealed.answer.hypotheses", "likelihood_ratio_test"),
+    "demand_curve": ("revealed.answer.demand", "demand_curve"),
+    "calibrate": ("revealed.answer.calibration", "calibrate"),
     "goodness": ("revealed.answer.goodness", "goodness"),
 }
 

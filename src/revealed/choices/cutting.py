@@ -57,12 +57,23 @@ def whole_cases(tables: Iterator[pa.Table], case: str, n_rows: int, size: int | 
             pending, least = [joined], 2 * n_pending
             continue
         end = int(starts[n_cases])
-        yield Cut(joined.slice(0, end), starts[: n_cases + 1], first_case, first_row)
+        for start, stop in _pieces(starts, n_cases, n_pending - table.num_rows):
+            row, rows = int(starts[start]), starts[start : stop + 1] - starts[start]
+            yield Cut(joined.slice(row, int(rows[-1])), rows, first_case + start, first_row + row)
         first_case, first_row, least = first_case + n_cases, first_row + end, n_rows
         pending, n_pending = [joined.slice(end)] if end < joined.num_rows else [], n_pending - end
     if n_pending:
         joined = _joined(pending)
         yield Cut(joined, case_starts(joined, case), first_case, first_row)
+
+
+def _pieces(starts: Int[np.ndarray, " starts"], n_cases: int, carried: int) -> list[tuple[int, int]]:
+    """Return the runs of cases to cut: the blocks with rows carried over from the tables before, and the others.
+
+    What is in one table alone is then used as it was decoded; only the few rows around a seam are copied together.
+    """
+    seam = -(-int(np.searchsorted(starts, carried)) // BLOCK_CASES) * BLOCK_CASES
+    return [(0, seam), (seam, n_cases)] if 0 < seam < n_cases else [(0, n_cases)]
 
 
 def _joined(tables: list[pa.Table]) -> pa.Table:

@@ -248,6 +248,14 @@ class Fit:
         """Return log-likelihoods, information criteria and pseudo rho². See :mod:`revealed.answer.goodness`."""
         return door("goodness")(self, log)
 
+    def demand_curve(self, log: ChoiceLog, attribute: str, alternative: str, *rest: Any, **options: Any) -> Any:
+        """Return an alternative's share as its price runs. See :func:`revealed.answer.demand.demand_curve`."""
+        return door("demand_curve")(self, log, attribute, alternative, *rest, **options)
+
+    def calibrate(self, log: ChoiceLog, **options: Any) -> Any:
+        """Return how true the probabilities come on a log. See :func:`revealed.answer.calibration.calibrate`."""
+        return door("calibrate")(self, log, **options)
+
     def wald_test(self, *hypotheses: str, **options: Any) -> Any:
         """Test linear hypotheses such as ``"cost = time"``. See :func:`revealed.answer.hypotheses.wald_test`."""
         return door("wald_test")(self, *hypotheses, **options)

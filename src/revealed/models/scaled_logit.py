@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from revealed.errors import SpecificationError
 from revealed.models.autodiff import AutodiffModel, ByFormula, require_jax
+from revealed.models.logit import Logit
 from revealed.models.utility import Utility
 
 
@@ -24,6 +25,7 @@ class ScaledLogit(AutodiffModel):
     scale: str = ""
     title: ClassVar[str] = "Logit with group scales"
     citation: ClassVar[str] = "Swait and Louviere (1993), The role of the scale parameter"
+    assumptions: ClassVar[tuple[str, ...]] = Logit.assumptions
     of_the_case: ClassVar[tuple[str, ...]] = ("scale",)
 
     def formulas(self) -> dict[str, Utility]:
