@@ -336,6 +336,7 @@ def _terms(formula: str, intercept_is: str = "1") -> list[list[str]]:
         terms = DefaultFormulaParser(include_intercept=False).get_terms(formula)
     except Exception as error:  # noqa: BLE001 - formulaic raises many kinds; its message says where
         first_line = str(error).strip().split("\n")[0]
-        raise SpecificationError(f"cannot read the formula {formula!r}: {first_line}") from None
+        remedy = "arithmetic and comparisons go inside I(...): I(cost / 100), I(cost * (income < 50))"
+        raise SpecificationError(f"cannot read the formula {formula!r}: {first_line}; {remedy}") from None
     read = [[factor.expr for factor in term.factors] for term in terms]
     return [[intercept_is] if factors == ["1"] else factors for factors in read]

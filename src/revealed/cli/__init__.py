@@ -1,0 +1,28 @@
+"""The command line, one file per command; thin: it reads options, asks the rooms, shows what they say.
+
+Nothing heavy is imported before a command needs it, so that ``revealed --help`` is there at once.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from typing import NoReturn
+
+
+def main() -> None:
+    """Run the command line; the entry point of ``revealed``."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        from revealed.cli.app import app
+    except KeyboardInterrupt:
+        sys.exit(130)
+    app(prog_name="revealed")
+
+
+def _terminate(*_: object) -> NoReturn:
+    """Leave as on an error, so that temporary files are taken away."""
+    raise SystemExit(128 + signal.SIGTERM)
+
+
+__all__ = ["main"]

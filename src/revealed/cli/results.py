@@ -1,0 +1,79 @@
+"""Where results go: the screen, a JSON file, a report. Imports report to models."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from revealed.cli.screen import json_text, remark
+from revealed.errors import MissingExtraError, OutputError
+
+if TYPE_CHECKING:
+    from revealed.report.content import Picture
+
+_REPORTS = (".html", ".htm", ".md", ".txt")
+
+
+def require_writable(report: Path | None, *others: Path | None) -> None:
+    """Raise OutputError for a report of an unknown kind or a folder that is not there, before any work is done."""
+    if report is not None and report.suffix.lower() not in _REPORTS:
+        suffix = report.suffix or "a file without a suffix"
+        raise OutputError(f"a report is written as {', '.join(_REPORTS)}, not {suffix}")
+    for path in (report, *others):
+        if path is not None and not path.parent.is_dir():
+            raise OutputError(f"cannot write {path}: there is no folder {path.parent}; make it or choose another place")
+        if path is not None and path.is_dir():
+            raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+
+
+def write_json(path: Path | None, data: Mapping[str, Any]) -> None:
+    """Write a result as JSON, whole or not at all, if a place is given."""
+    if path is None:
+        return
+    from revealed.files import write_whole
+
+    write_whole(path, json_text(data) + "\n")
+    remark(f"Wrote {path}")
+
+
+def write_report(
+    path: Path | None, things: Any, title: str, lead: str = "", pictures: Callable[[], list[Picture]] | None = None
+) -> None:
+    """Write a report, whole or not at all, if a place is given.
+
+    Parameters
+    ----------
+    path : Path or None
+        Its suffix says of what kind.
+    things : object
+        What :func:`revealed.report.content.sections_of` takes.
+    title, lead : str
+    pictures : callable, optional
+        Draws the pictures of a page, if matplotlib is there; a page without them says so.
+    """
+    if path is None:
+        return
+    from revealed.files import write_whole
+    from revealed.report.content import Section, Text, sections_of
+    from revealed.report.html import to_page
+    from revealed.report.markdown import to_markdown
+    from revealed.report.text import to_text
+
+    sections = list(sections_of(things))
+    suffix = path.suffix.lower()
+    if suffix == ".md":
+        content = f"# {title}\n\n{to_markdown(sections)}"
+    elif suffix == ".txt":
+        content = f"{title}\n{'=' * len(title)}\n\n{to_text(sections)}\n"
+    else:
+        if pictures is not None:
+            try:
+                drawn = tuple(pictures())
+            except MissingExtraError as error:
+                drawn = ()
+                sections.append(Section("", (Text(f"Without pictures: {error}", "note"),)))
+            sections += [Section("Pictures", drawn)] if drawn else []
+        content = to_page(sections, title, lead)
+    write_whole(path, content)
+    remark(f"Wrote {path}")

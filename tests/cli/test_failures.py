@@ -1,0 +1,291 @@
+"""Bad input, full disks, interrupts: one clear message, the right exit code, nothing half-written."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pytest
+
+from tests.cli.conftest import ENVIRONMENT, ROLES, UTILITY, Invoke, Run
+from tests.worlds import trips_table
+
+GOOD = "trip,who,mode,chosen,cost,time\n1,1,bus,1,2.0,3\n1,1,car,0,4.5,1\n2,1,bus,0,2.5,3\n2,1,car,1,3.5,1\n"
+
+
+def refused(invoke: Invoke, text: str, *options: str, code: int = 3) -> str:
+    Path("bad.csv").write_text(text, encoding="utf-8")
+    result = invoke("fit", "bad.csv", *ROLES, "--utility", "cost", *options, code=code)
+    assert result.stdout == ""
+    assert result.stderr.startswith("Error: ")
+    return str(result.stderr)
+
+
+BAD: dict[str, tuple[Callable[[str], str], str]] = {
+    "empty": (lambda _: "", "the file is empty"),
+    "header only": (lambda text: text.splitlines()[0] + "\n", "there are no rows"),
+    "wrong delimiter": (lambda text: text.replace(",", ";"), "--delimiter ';'"),
+    "nothing chosen": (lambda text: text.replace("bus,1,2.0", "bus,0,2.0"), "no alternative is chosen"),
+    "two chosen": (lambda text: text.replace("car,0,4.5", "car,1,4.5"), "several alternatives are chosen"),
+    "alternative twice": (lambda text: text.replace("car,0", "bus,0"), "twice"),
+    "missing attribute": (lambda text: text.replace("2.5", ""), "missing cells [column 'cost'; row 3"),
+    "infinite attribute": (lambda text: text.replace("2.5", "inf"), "infinite cells [column 'cost'; row 3"),
+    "unknown column": (lambda text: text.replace("cost", "price"), "no column 'cost' among the attributes"),
+    "no such role": (lambda text: text.replace("trip,", "tripp,"), "did you mean 'tripp'?"),
+    "ragged rows": (lambda text: text + "3,1,bus\n", "another number of cells"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_data_is_refused_with_what_where_and_the_remedy(invoke: Invoke, name: str) -> None:
+    spoil, told = BAD[name]
+    message = refused(invoke, spoil(GOOD))
+    assert told in message
+    assert "remedy:" in message
+    assert "TextFormat" not in message
+
+
+def test_every_problem_comes_at_once(invoke: Invoke) -> None:
+    spoiled = GOOD.replace("bus,1,2.0", "bus,0,").replace("car,1", "car,oops")
+    message = refused(invoke, spoiled)
+    assert "column 'cost'" in message
+    assert "column 'chosen'" in message
+
+
+def test_wrong_encoding(invoke: Invoke, folder: Path) -> None:
+    (folder / "bad.csv").write_bytes(GOOD.replace("bus", "métro").encode("cp1252"))
+    stderr = invoke("fit", "bad.csv", *ROLES, "--utility", "cost", code=3).stderr
+    assert '--encoding "cp1252"' in stderr
+    invoke("describe", "bad.csv", *ROLES, "--encoding", "cp1252")
+
+
+def test_no_such_file_tells_the_nearest(invoke: Invoke, trips_csv: Path, saved: Path) -> None:
+    assert "did you mean 'trips.csv'?" in invoke("fit", "trisp.csv", *UTILITY, code=3).stderr
+    assert "did you mean 'fit.json'?" in invoke("whatif", "fti.json", trips_csv, "--set", "cost *= 2", code=3).stderr
+    assert "not a saved fit" in invoke("wtp", trips_csv, "time", code=3).stderr
+
+
+def test_a_truncated_parquet_file(invoke: Invoke, trips_parquet: Path) -> None:
+    trips_parquet.write_bytes(trips_parquet.read_bytes()[:-200])
+    assert "trips.parquet" in invoke("fit", trips_parquet, *ROLES, *UTILITY, code=3).stderr
+
+
+def test_a_million_rows_with_one_bad_cell_on_the_last(run: Run, folder: Path) -> None:
+    n = 500_000
+    taken = np.random.default_rng(0).random(n) < 0.5
+    table = pa.table(
+        {
+            "case": np.repeat(np.arange(n), 2),
+            "alternative": np.tile(["a", "b"], n),
+            "chosen": np.column_stack([taken, ~taken]).ravel().astype(int),
+            "cost": np.random.default_rng(1).random(2 * n).round(3),
+        }
+    )
+    path = folder / "million.csv"
+    pa_csv.write_csv(table, path)
+    path.write_text(path.read_text().rstrip("\n").rpartition(",")[0] + ",oops\n")
+    started = time.monotonic()
+    done = run("fit", path, "--utility", "cost")
+    assert time.monotonic() - started < 30
+    assert done.returncode == 3
+    assert "'oops'" in done.stderr
+    assert "row 1000000" in done.stderr
+    assert len(done.stderr) < 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        (("--utility", "cost + tim)"), "cannot read the formula"),
+        (("--utility", "income"), "cannot matter"),
+        (("--utility", "cost", "--utility", "time"), "more than one --utility"),
+        (("--utility", "bus=cost", "--utility", "time"), "does not say for which alternative"),
+        (("--utility", "bus=cost", "--utility", "bus=time"), "two formulas"),
+        (("--utility", "bus=cost"), "no utility for the alternative 'car'"),
+        (("--utility", "tram=cost"), "no alternative 'tram'"),
+        (("--utility", "cost", "--fix", "cots=1"), "did you mean 'cost'?"),
+        (("--utility", "cost", "--fix", "cost"), "write NAME=VALUE"),
+        (("--utility", "cost", "--fix", "cost=low"), "'low' is not a number"),
+        (("--utility", "cost", "--bound", "cost=0"), "two numbers with a colon"),
+        (("--utility", "cost", "--prior", "cost=0:"), "standard deviation"),
+        (("--utility", "cost", "--errors", "robst"), "did you mean 'robust'?"),
+        (("--utility", "cost", "--errors", "clustered", "--person", ""), "name their column: --person"),
+        (("--utility", "cost", "--model", "logt"), "did you mean 'logit'?"),
+        (("--utility", "cost", "--model", "scaled-logit"), "--scale"),
+        (("--utility", "cost", "--scale", "C(segment)"), "--model scaled-logit"),
+        (("--utility", "cost", "--where", "income"), "--where"),
+        (("--utility", "cost", "--where", "incme > 1"), "trips.csv; did you mean 'income'"),
+        (("--utility", "cost", "--delimiter", "::"), "single mark"),
+        (("--utility", "cost", "--wide", "form.toml"), "--case does not go with --wide"),
+        (("--utility", "cost", "--stream", "--where", "income > 1"), "--where does not go with --stream"),
+    ],
+)
+def test_what_does_not_fit_together(invoke: Invoke, trips_csv: Path, options: tuple[str, ...], told: str) -> None:
+    result = invoke("fit", trips_csv, *ROLES, *options, code=4)
+    assert told in result.stderr
+    assert result.stdout == ""
+
+
+def test_a_stream_needs_parquet(invoke: Invoke, trips_csv: Path) -> None:
+    assert "Parquet" in invoke("fit", trips_csv, *ROLES, *UTILITY, "--stream", code=3).stderr
+
+
+def test_usage_errors(run: Run, trips_csv: Path) -> None:
+    assert run("fit", trips_csv).returncode == 2
+    typo = run("fit", trips_csv, "--utilty", "cost")
+    assert typo.returncode == 2
+    assert "--utility" in typo.stderr
+    assert run("fti").returncode == 2
+    assert typo.stdout == ""
+
+
+@pytest.mark.parametrize("utility", ["cost + time + {cost + time}", "cost + perfect"])
+def test_what_is_not_identified_is_named_and_exits_with_7(invoke: Invoke, folder: Path, utility: str) -> None:
+    table = trips_table(300)
+    table = table.append_column("perfect", table["chosen"].cast(pa.float64()))
+    pa_csv.write_csv(table, folder / "t.csv")
+    arguments = ("fit", "t.csv", *ROLES, "--utility", utility, "--out", "fit.json", "--report", "fit.html")
+    result = invoke(*arguments, code=7)
+    text = " ".join(result.stdout.split())
+    assert ("cost, time, cost + time move together" in text) or ("perfect" in text and "Separation" in text)
+    assert "not identified" in text
+    assert (folder / "fit.json").is_file()
+    assert "alert" in (folder / "fit.html").read_text()
+    assert json.loads(invoke(*arguments, "--json", code=7).stdout)["sound"] is False
+
+
+def test_a_fit_that_does_not_converge_exits_with_7(invoke: Invoke, trips_csv: Path) -> None:
+    result = invoke("fit", trips_csv, *ROLES, *UTILITY, "--max-passes", 1, code=7)
+    assert "Not converged" in result.stdout
+
+
+def test_errors_as_json(invoke: Invoke, trips_csv: Path) -> None:
+    told = json.loads(invoke("fit", trips_csv, *ROLES, "--utility", "cst + tme", "--json", code=3).stdout)["error"]
+    assert told["kind"] == "DataError"
+    assert told["exit_code"] == 3
+    assert [problem["remedy"] for problem in told["problems"]] == ["did you mean 'cost'?", "did you mean 'time'?"]
+
+
+def test_debug_shows_where(run: Run, trips_csv: Path) -> None:
+    plain = run("fit", trips_csv, "--utility", "cost")
+    assert "Traceback" not in plain.stderr
+    shown = run("--debug", "fit", trips_csv, "--utility", "cost")
+    assert "Traceback" in shown.stderr
+    assert plain.returncode == shown.returncode == 3
+
+
+def test_a_fault_of_ours_is_told_as_such(invoke: Invoke, trips_csv: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("by design")
+
+    monkeypatch.setattr("revealed.models.logit.Logit.law", broken)
+    result = invoke("fit", trips_csv, *ROLES, *UTILITY, code=1)
+    assert "unexpected ZeroDivisionError: by design" in result.stderr
+    assert "--debug" in result.stderr
+
+
+# ---- writing --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("option", ["--out", "--report"])
+def test_a_place_that_cannot_be_written_is_told_before_the_work(invoke: Invoke, trips_csv: Path, option: str) -> None:
+    result = invoke("fit", trips_csv, *ROLES, *UTILITY, option, "nowhere/fit.html", code=6)
+    assert "there is no folder nowhere" in result.stderr
+    assert result.stdout == ""
+    (trips_csv.parent / "taken.html").mkdir()
+    assert "it is a folder" in invoke("fit", trips_csv, *ROLES, *UTILITY, option, "taken.html", code=6).stderr
+
+
+def test_a_report_of_unknown_kind(invoke: Invoke, trips_csv: Path) -> None:
+    assert ".docx" in invoke("fit", trips_csv, *ROLES, *UTILITY, "--report", "fit.docx", code=6).stderr
+
+
+@pytest.mark.parametrize("name", ["fit.html", "fit.json"])
+def test_a_full_disk_leaves_what_was_there(run: Run, trips_csv: Path, folder: Path, name: str) -> None:
+    option = "--report" if name.endswith("html") else "--out"
+    (folder / name).write_text("what was there")
+    before = sorted(path.name for path in folder.iterdir())
+    done = run(
+        "fit", trips_csv, *ROLES, *UTILITY, option, name,
+        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+    )  # fmt: skip
+    assert done.returncode == 6
+    assert f"cannot write {name}" in done.stderr
+    assert "File too large" in done.stderr
+    assert "mode[train]" in done.stdout  # the result itself was shown
+    assert (folder / name).read_text() == "what was there"
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_a_reader_who_has_read_enough(folder: Path) -> None:
+    command = f"{sys.executable} -m revealed datasets swissmetro | head -n 1"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, env=ENVIRONMENT, check=False)
+    assert done.stdout.startswith("# Swissmetro")
+    assert done.stderr == ""
+
+
+# ---- interrupts -----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def long_log(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return choices that take seconds to fit."""
+    from revealed.choices.simulate import Simulation
+
+    path = tmp_path_factory.mktemp("long") / "long.parquet"
+    Simulation.of_size(80_000, 8, 8, float32=True).write(path)
+    return path
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_an_interrupt_in_mid_fit(long_log: Path, folder: Path, stop: signal.Signals, threads: str) -> None:
+    names = [f"x{i}" for i in range(1, 9)]
+    utility = " + ".join(":".join(some) for size in (1, 2, 3) for some in itertools.combinations(names, size))
+    (folder / "fit.json").write_text("what was there")
+    master, slave = os.openpty()  # progress, by which we know that it is in mid-fit, is for terminals
+    process = subprocess.Popen(
+        [sys.executable, "-m", "revealed", "fit", str(long_log), "--utility", utility, "--threads", threads,
+         "--out", "fit.json", "--report", "fit.html"],
+        cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=slave, text=True,
+    )  # fmt: skip
+    os.close(slave)
+    seen = bytearray()
+    fitting = threading.Event()
+
+    def watch() -> None:
+        with contextlib.suppress(OSError):  # the other end is closed
+            while True:
+                seen.extend(os.read(master, 4096))
+                if b"Fitting, pass" in seen:
+                    fitting.set()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    assert fitting.wait(timeout=60)
+    process.send_signal(stop)
+    sent = time.monotonic()
+    stdout, _ = process.communicate(timeout=60)
+    assert time.monotonic() - sent < 10
+    watcher.join()
+    os.close(master)
+    assert process.returncode == (130 if stop == signal.SIGINT else 143)
+    assert stdout == ""
+    assert b"Traceback" not in seen
+    if stop == signal.SIGINT:
+        assert b"interrupted; nothing was left half-written" in seen
+    assert [path.name for path in folder.iterdir()] == ["fit.json"]
+    assert (folder / "fit.json").read_text() == "what was there"
