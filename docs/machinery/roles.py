@@ -12,6 +12,8 @@ _MATH_BLOCK = re.compile(
     r"^(?P<indent>[ ]*)\.\. math::(?P<first>[^\n]*)\n(?P<rest>(?:(?P=indent)[ ]+[^\n]*\n|[ ]*\n)*)", re.MULTILINE
 )
 _MATH = re.compile(r":math:`(?P<formula>[^`]+)`")
+#: ``{"a", "b"}`` says which values there are; the parser of docstrings would take the first for the default.
+_VALUES = re.compile(r"^(?P<name>[ ]*\*{0,2}\w+ : )\{(?P<values>[^{}:]+)\}", re.MULTILINE)
 _NAME = re.compile(r":(?:py:)?(?:func|meth|class|mod|attr|data|obj|exc):`(?P<short>~?)(?P<name>[^`]+)`")
 
 
@@ -20,9 +22,12 @@ def to_markdown(text: str) -> str:
 
     >>> to_markdown("see :func:`revealed.read`, where :math:`x_n > 0`")
     'see `revealed.read`, where $x_n > 0$'
+    >>> to_markdown('errors : {"classic", "robust"}, optional')
+    'errors : "classic" or "robust", optional'
     """
     text = _MATH_BLOCK.sub(_block, text.rstrip("\n") + "\n")
     text = _MATH.sub(lambda found: f"${found['formula']}$", text)
+    text = _VALUES.sub(lambda found: f"{found['name']}{' or '.join(found['values'].split(', '))}", text)
     return _NAME.sub(_name, text).rstrip("\n")
 
 

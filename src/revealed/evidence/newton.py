@@ -244,7 +244,7 @@ class _Climb:
                     evidence, self._after(step), True, "the step is below tolerance", utility_step, sample_passes
                 )
             if self.passes >= self.max_passes:
-                reason = f"{self.passes} passes over the log were not enough"
+                reason = f"{self.passes} pass{'es were' if self.passes > 1 else ' was'} not enough"
                 return self._finish(evidence, self.params, False, reason, utility_step, sample_passes)
             accepted = self._try(score, information, free, objective)
             if accepted is None:
