@@ -66,6 +66,8 @@ def test_closed_form_against_automatic_differentiation() -> None:
         ),
         ("log(cost) + I(time/60) + {cost * (income > 5)}", ("log(cost)", "time / 60", "cost * (income > 5)")),
         ("cost:time + cost", ("cost", "cost:time")),
+        ("(cost + time)**2", ("cost", "time", "cost:time")),
+        ("I(cost**2) + {cost ** 3} + log(sqrt(cost)**2)", ("cost ** 2", "cost ** 3", "log(sqrt(cost) ** 2)")),
         (
             {"bus": "cost", "car": "asc + cost", "train": "asc + own(cost)"},
             ("cost", "asc[car]", "asc[train]", "cost[train]"),
@@ -119,6 +121,8 @@ def test_per_alternative_formulas_are_the_long_formula_written_out() -> None:
         ("log(csot)", "did you mean 'cost'"),
         ("lg(cost)", "did you mean"),
         ("cost ~ time", "no left side"),
+        ("cost**2 + time", r"I\(cost\*\*2\)"),
+        ("time + `cost` ^ 2", "crosses terms"),
         ("", "must be a formula"),
         ("cost +", "cannot read the formula"),
         ("(cost", "cannot read the formula"),

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from revealed.answer.base import Answer, unique
-from revealed.answer.goodness import goodness
+from revealed.answer.goodness import goodness, shown
 from revealed.answer.hypotheses import same_choices
 from revealed.answer.table import Cell, Column, Table
 from revealed.errors import SpecificationError
@@ -67,18 +67,18 @@ class Comparison(Answer):
         """
         columns = [Column("parameter", "text")]
         for fit in self.fits:
-            columns += [Column(fit), Column(f"{fit} s.e.")]
+            columns += [Column(fit, "text"), Column(f"{fit} s.e.", "text")]
             columns += [Column(f"{fit} stars", "text")] if stars else []
         rows: list[tuple[Cell, ...]] = []
         for name, entries in zip(self.names, self.entries, strict=True):
             cells: list[Cell] = [name]
             for entry in entries:
-                cells += [None, None] if entry is None else [entry.estimate, entry.standard_error]
+                cells += [None, None] if entry is None else _with_error(entry)
                 cells += [_stars(entry)] if stars else []
             rows.append(tuple(cells))
         for figure, values in self.figures.items():
             blank: tuple[Cell, ...] = (None, None) if stars else (None,)
-            rows.append((figure, *(cell for value in values for cell in (value, *blank))))
+            rows.append((figure, *(cell for value in values for cell in (shown(figure, value), *blank))))
         kinds = f"standard errors: {', '.join(unique(self.errors))}"
         notes = unique(self.warnings, [kinds], self.assumptions)
         if stars:
@@ -131,6 +131,15 @@ def compare(*fits: Fit, labels: tuple[str, ...] | list[str] | None = None, error
         assumptions=("coefficients of different models are on different scales: compare ratios, not sizes",),
         warnings=tuple(notes),
     )
+
+
+def _with_error(entry: Entry) -> list[Cell]:
+    """Return an estimate and its standard error to the second digit of the error, as papers print them."""
+    error = entry.standard_error
+    if not error > 0:
+        return [f"{entry.estimate:.6g}", "" if error == 0 else "?"]
+    decimals = min(max(1 - int(np.floor(np.log10(error))), 0), 12)
+    return [f"{entry.estimate:,.{decimals}f}", f"{error:,.{decimals}f}"]
 
 
 def _entry(fit: Fit, name: str, errors: str | None) -> Entry | None:

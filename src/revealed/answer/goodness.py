@@ -73,9 +73,17 @@ class Goodness(Answer):
 
     def table(self) -> Table:
         """Return one row per figure."""
-        rows = [(_HEADINGS[name], value) for name in _HEADINGS if (value := getattr(self, name)) is not None]
-        columns = (Column("figure", "text"), Column("value"))
+        values = {name: getattr(self, name) for name in _HEADINGS}
+        rows = [(_HEADINGS[name], shown(name, value)) for name, value in values.items() if value is not None]
+        columns = (Column("figure", "text"), Column("value", "text"))
         return Table("Goodness of fit", columns, tuple(rows), unique(self.warnings, self.assumptions))
+
+
+def shown(name: str, value: float) -> str:
+    """Return a figure with the decimals that are usual for it; the figures of one table have little in common."""
+    if name in ("n", "n_params", "choices", "estimated parameters"):
+        return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.2f}"
+    return f"{value:.4f}" if "rho" in name else f"{value:,.3f}"
 
 
 _HEADINGS = {

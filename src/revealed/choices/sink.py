@@ -81,6 +81,7 @@ def write_tables(
         If the folder is there and not empty, or the path cannot be written; nothing half-written stays.
     """
     target = Path(path)
+    rows_per_group = min(rows_per_group, rows_per_file or rows_per_group)
     counted = _Counted(_grouped(tables, rows_per_group), n_cases, progress)
     suffix = target.suffix.lower()
     if suffix in (".parquet", ".csv"):

@@ -29,6 +29,8 @@ _TREATMENT = re.compile(
     r"""^(?:(?:contr\.)?[Tt]reatment\(\s*(?:base\s*=\s*|reference\s*=\s*)?)?(['"])(?P<base>.*)\1\s*\)?$"""
 )
 _OWN = re.compile(r"^own\((?P<inside>.+)\)$", re.DOTALL)
+_CALL = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)|\{[^{}]*\}")
+_POWER = re.compile(r"(\w+|`[^`]+`)\s*(?:\*\*|\^)\s*\w+")
 _IDENTITY = re.compile(r"^I\((?P<inside>.+)\)$", re.DOTALL)
 
 
@@ -332,6 +334,12 @@ def _terms(formula: str, intercept_is: str = "1") -> list[list[str]]:
         raise SpecificationError(f"a utility must be a formula such as 'cost + time', not {formula!r}")
     if "~" in formula:
         raise SpecificationError("a utility has no left side: the choice is in the log; write only what follows '~'")
+    power = _POWER.search(_CALL.sub("f", formula))
+    if power:
+        raise SpecificationError(
+            f"{power.group().strip()} in the formula {formula!r} crosses terms and would leave {power.group(1)} as it "
+            f"is; a power goes inside I(...): I({power.group(1)}**2)"
+        )
     try:
         terms = DefaultFormulaParser(include_intercept=False).get_terms(formula)
     except Exception as error:  # noqa: BLE001 - formulaic raises many kinds; its message says where
