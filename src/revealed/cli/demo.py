@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -280,8 +282,14 @@ def _write(
     return [write_whole(report, page), *files]
 
 
+def _program() -> str:
+    """Return what to type for ``revealed``: its path where the shell would not find it, as after ``make demo``."""
+    called = Path(sys.argv[0])
+    return str(called) if called.name == "revealed" and shutil.which("revealed") is None else "revealed"
+
+
 def _command(folder: Path) -> str:
-    return f'revealed fit {folder / "swissmetro.csv"} --utility "{_UTILITY}"'
+    return f'{_program()} fit {folder / "swissmetro.csv"} --utility "{_UTILITY}"'
 
 
 def _farewell(folder: Path, without: str) -> str:
@@ -295,5 +303,5 @@ The data are in {folder / "swissmetro.csv"}: one row per choice and alternative.
 
 For your own file, say which columns are the choice situation, the alternative and the choice:
 
-  revealed fit yours.csv --case trip --alternative mode --chosen taken --utility "C(mode) + price"
+  {_program()} fit yours.csv --case trip --alternative mode --chosen taken --utility "C(mode) + price"
 """
