@@ -39,8 +39,10 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(folder: Path) -> Run:
     """Return what runs the command line as a user does: in a process of its own."""
 
-    def run(*arguments: object, **options: Any) -> subprocess.CompletedProcess[str]:
+    def run(*arguments: object, largest_file: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "revealed", *map(str, arguments)]
+        if largest_file:  # in KiB; by the shell, since a limit set between fork and exec forks a process with threads
+            command = ["bash", "-c", f'ulimit -f {largest_file}; exec "$@"', "bash", *command]
         environment = ENVIRONMENT | options.pop("environment", {})
         return subprocess.run(
             command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120, check=False, **options

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import json
 import os
-import resource
 import signal
 import subprocess
 import sys
@@ -220,7 +219,7 @@ def test_a_full_disk_leaves_what_was_there(run: Run, trips_csv: Path, folder: Pa
     before = sorted(path.name for path in folder.iterdir())
     done = run(
         "fit", trips_csv, *ROLES, *UTILITY, option, name,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)),
+        largest_file=1,
     )  # fmt: skip
     assert done.returncode == 6
     assert f"cannot write {name}" in done.stderr

@@ -29,11 +29,20 @@ def binaries() -> Path:
 def _run(command: Sequence[str | Path]) -> None:
     """Run a server command, as the user postgres where we are root: the server refuses to run as root."""
     words = [str(word) for word in command]
-    if os.geteuid() == 0:
-        words = ["runuser", "-u", "postgres", "--", *words]
+    name = "postgres" if os.geteuid() == 0 else None
     # pg_ctl's server inherits the pipes, so output goes to a file: a pipe would never reach its end.
     with tempfile.TemporaryFile() as output:
-        done = subprocess.run(words, stdout=output, stderr=subprocess.STDOUT, cwd="/", check=False, timeout=120)
+        done = subprocess.run(
+            words,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd="/",
+            check=False,
+            timeout=120,
+            user=name,
+            group=name,
+            extra_groups=None if name is None else [],
+        )
         if done.returncode:
             output.seek(0)
             raise RuntimeError(f"{' '.join(words)} failed:\n{output.read().decode(errors='replace')}")
