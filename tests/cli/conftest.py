@@ -42,6 +42,8 @@ def run(folder: Path) -> Run:
     def run(*arguments: object, largest_file: int = 0, **options: Any) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-m", "revealed", *map(str, arguments)]
         if largest_file:  # in KiB; by the shell, since a limit set between fork and exec forks a process with threads
+            # Nor may the limit cut short what Python compiles on the way.
+            options["environment"] = options.get("environment", {}) | {"PYTHONDONTWRITEBYTECODE": "1"}
             command = ["bash", "-c", f'ulimit -f {largest_file}; exec "$@"', "bash", *command]
         environment = ENVIRONMENT | options.pop("environment", {})
         return subprocess.run(
