@@ -194,6 +194,13 @@ def test_fixed_parameters_stay_and_have_no_error(make: Callable[..., Model], log
     assert fit.n_free == len(fit.names) - 2
 
 
+def test_equal_bounds_hold_a_parameter_as_fixing_it_does(make: Callable[..., Model], log: ChoiceLog) -> None:
+    fixed, bounded = make(fixed={"cost": -1.0}).fit(log), make(bounds={"cost": (-1.0, -1.0)}).fit(log)
+    assert bounded.n_free == fixed.n_free
+    assert bounded.params.tobytes() == fixed.params.tobytes()
+    assert bounded.covariance().tobytes() == fixed.covariance().tobytes()
+
+
 def test_start_values_do_not_move_the_maximum(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
     far = make(start={"cost": -3.0, "time": 1.0, "mode[car]": 4.0}).fit(log)
     np.testing.assert_allclose(far.params, fit.params, rtol=0, atol=1e-10)

@@ -164,5 +164,5 @@ def prior_of(model: Model, names: tuple[str, ...]) -> Gaussian | None:
 
 
 def free_of(model: Model, names: tuple[str, ...], at_bound: tuple[str, ...]) -> np.ndarray:
-    """Return which parameters were estimated: neither fixed nor at a bound."""
-    return np.array([name not in model.fixed and name not in at_bound for name in names], dtype=bool)
+    """Return which parameters were estimated: neither held (fixed, or between equal bounds) nor at a bound."""
+    return ~(region_of(model, names).fixed | np.isin(names, at_bound))
