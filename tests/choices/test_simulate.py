@@ -322,9 +322,9 @@ def test_memory_is_bounded_by_the_row_group(tmp_path: Path) -> None:
         "import re, sys; from pathlib import Path; from revealed.choices.simulate import Simulation\n"
         "def peak(): return int(re.search(r'VmHWM:\\s+(\\d+) kB', Path('/proc/self/status').read_text())[1])\n"
         "make = lambda n: Simulation.of_size(n, 10, 20, seed=1, float32=True)\n"
-        "make(60_000).write(sys.argv[1] + '/small.parquet')\n"
+        "make(60_000).write(sys.argv[1] + '/small.parquet', rows_per_group=250_000)\n"
         "small = peak()\n"
-        "size = make(300_000).write(sys.argv[1] + '/large.parquet').n_bytes\n"
+        "size = make(300_000).write(sys.argv[1] + '/large.parquet', rows_per_group=250_000).n_bytes\n"
         "print(small, peak(), size // 1024)"
     )
     output = subprocess.run(

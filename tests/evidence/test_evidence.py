@@ -22,7 +22,7 @@ UTILITY = "C(mode) + cost + time"
 
 @pytest.fixture(scope="module")
 def log() -> ChoiceLog:
-    return trips(9_000, seed=3)
+    return trips(35_000, seed=3)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,8 @@ import pytest
 
 from revealed.choices import ChoiceLog
 from revealed.errors import EvidenceError, SpecificationError
-from revealed.evidence import Detail, Evidence, ExactSum, NewtonOptions, Region, maximise
+from revealed.evidence import Detail, Evidence, ExactSum, NewtonOptions, Region, Sample, maximise, newton
+from revealed.evidence.newton import SAMPLED_TOLERANCE, EvidenceAt
 from revealed.models import Logit
 from tests.worlds import trips
 
@@ -162,6 +163,53 @@ def test_sampled_climb_and_full_climb_meet() -> None:
     full = maximise(evidence_of(law, log, InProcess(), False, None), np.zeros(4), region)
     np.testing.assert_allclose(fit.params, full.params, rtol=0, atol=1e-10)
     assert full.status.passes > fit.status.passes
+
+
+def evidence_at(log: ChoiceLog) -> EvidenceAt:
+    """Return the evidence of a log in this process."""
+    from revealed.engine import InProcess
+    from revealed.models.estimate import evidence_of
+
+    return evidence_of(Logit(UTILITY).law(log), log, InProcess(), False, None)
+
+
+def test_what_is_known_of_the_information_explains_the_last_step() -> None:
+    random = np.random.default_rng(1)
+    root = random.normal(size=(5, 5))
+    truth, guess = root @ root.T + np.eye(5), np.eye(5)
+    moved = random.normal(size=5)
+    learned = newton._learned(guess, moved, truth @ moved)
+    np.testing.assert_allclose(learned @ moved, truth @ moved)
+    assert (np.linalg.eigvalsh(learned) > 0).all()
+    assert newton._learned(guess, moved, -moved) is guess  # a slope that falls the wrong way teaches nothing
+
+
+def test_a_large_log_is_passed_over_for_the_score_twice_and_in_full_once() -> None:
+    log = trips(60_000, seed=8)
+    taken: list[Detail] = []
+    full, part = evidence_at(log), evidence_at(log.take_cases(np.arange(0, 60_000, 4)))
+
+    def watched(params: np.ndarray, detail: Detail) -> Evidence:
+        taken.append(detail)
+        return full(params, detail)
+
+    region = Region(np.full(4, -np.inf), np.full(4, np.inf))
+    found = maximise(watched, np.zeros(4), region, samples=[Sample(part, 15_000, 0.25)])
+    assert taken == [Detail.SCORE, Detail.SCORE, Detail.OUTER]
+    assert found.status.utility_step < SAMPLED_TOLERANCE
+    np.testing.assert_allclose(found.params, maximise(full, np.zeros(4), region).params, rtol=0, atol=1e-10)
+
+
+def test_a_sample_that_misleads_costs_passes_not_the_maximum() -> None:
+    log = trips(20_000, seed=8)
+    # The sample's travellers take what they dislike, and its information is a hundred times too small.
+    other = trips(2_000, seed=9)
+    taken = np.eye(3)[(other.chosen.reshape(-1, 3).argmax(axis=1) + 1) % 3].reshape(-1)
+    misled = evidence_at(other.with_columns({"chosen": taken}))
+    region = Region(np.full(4, -np.inf), np.full(4, np.inf))
+    found = maximise(evidence_at(log), np.zeros(4), region, samples=[Sample(misled, 2_000, 10.0)])
+    assert found.status.converged
+    np.testing.assert_allclose(found.params, maximise(evidence_at(log), np.zeros(4), region).params, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize(

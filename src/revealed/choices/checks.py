@@ -74,6 +74,8 @@ def _numbers(log: ChoiceLog, role: str, wanted: str) -> tuple[np.ndarray | None,
     column = log.columns.roles()[role]
     data = log.table.column(column)
     where = f"{role}, column {column!r}"
+    if pa.types.is_boolean(data.type) and not data.null_count:
+        return log.flags(column), []
     if holds_numbers(data.type):
         cells = log.numbers(column)
         missing = np.isnan(cells)
@@ -96,7 +98,7 @@ def _missing(log: ChoiceLog, role: str, mask: Bool[np.ndarray, " rows"]) -> Prob
 
 
 def _is_flag(cells: np.ndarray) -> Bool[np.ndarray, " rows"]:
-    return np.asarray((cells == 0) | (cells == 1))
+    return np.ones(len(cells), bool) if cells.dtype == bool else np.asarray((cells == 0) | (cells == 1))
 
 
 def _availability(log: ChoiceLog) -> tuple[Bool[np.ndarray, " rows"] | None, list[Problem]]:

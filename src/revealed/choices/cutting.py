@@ -36,12 +36,13 @@ class Cut:
 def whole_cases(tables: Iterator[pa.Table], case: str, n_rows: int, size: int | None = None) -> Iterator[Cut]:
     """Cut rows into batches of about ``n_rows`` that hold a multiple of :data:`BLOCK_CASES` whole cases each.
 
-    Only the last batch holds what is left. Where each case is known to have ``size`` rows its labels are not looked
+    A table of a quarter as many rows is a batch of its own, since that costs less than to copy two together. Only the
+    last batch holds what is left. Where each case is known to have ``size`` rows its labels are not looked
     at, and a batch that ends with a case need not wait for the next row to know.
     """
     pending: list[pa.Table] = []
     n_pending = first_case = first_row = 0
-    least = n_rows
+    least = n_rows = max(n_rows // 4, 1)
     for table in tables:
         if not table.num_rows:
             continue
@@ -59,7 +60,7 @@ def whole_cases(tables: Iterator[pa.Table], case: str, n_rows: int, size: int | 
         end = int(starts[n_cases])
         for start, stop in _pieces(starts, n_cases, n_pending - table.num_rows):
             row, rows = int(starts[start]), starts[start : stop + 1] - starts[start]
-            yield Cut(joined.slice(row, int(rows[-1])), rows, first_case + start, first_row + row)
+            yield Cut(_in_one_piece(joined.slice(row, int(rows[-1]))), rows, first_case + start, first_row + row)
         first_case, first_row, least = first_case + n_cases, first_row + end, n_rows
         pending, n_pending = [joined.slice(end)] if end < joined.num_rows else [], n_pending - end
     if n_pending:
@@ -78,6 +79,11 @@ def _pieces(starts: Int[np.ndarray, " starts"], n_cases: int, carried: int) -> l
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
     return tables[0] if len(tables) == 1 else pa.concat_tables(tables)
+
+
+def _in_one_piece(table: pa.Table) -> pa.Table:
+    """Return a table of columns in one piece: copied here, where a reader ahead of its consumer has the time."""
+    return pa.table({name: one_array(table.column(name)) for name in table.column_names})
 
 
 def _starts(table: pa.Table, case: str, size: int | None) -> Int[np.ndarray, " starts"]:

@@ -23,7 +23,7 @@ from revealed.errors import SpecificationError
 
 #: Sums are taken over blocks of this many consecutive cases, counted from the start of the whole log, whoever sums.
 #: It is a property of the log and not of an engine, so that every engine adds the very same block sums.
-BLOCK_CASES = 2048
+BLOCK_CASES = 8192
 
 
 @dataclass(frozen=True)
@@ -220,7 +220,7 @@ class ChoiceLog(Described):
     @cached_property
     def chosen_rows(self) -> Int[np.ndarray, " n_cases"] | None:
         """The row chosen in each case, or None for a log of counts."""
-        return None if self.counts else np.flatnonzero(self.chosen)
+        return None if self.counts else np.flatnonzero(self.flags(self.columns.chosen))
 
     @cached_property
     def choices_per_case(self) -> Float[np.ndarray, " n_cases"]:
@@ -234,7 +234,7 @@ class ChoiceLog(Described):
         """Where the alternative could be chosen; None when all could."""
         if self.columns.available is None:
             return None
-        mask = self.numbers(self.columns.available) != 0
+        mask = self.flags(self.columns.available)
         return None if bool(mask.all()) else mask
 
     @cached_property
@@ -287,6 +287,13 @@ class ChoiceLog(Described):
                 refuse_labels(self, column, name)
             self._numbers[column] = as_numbers(self.table.column(column))
         return self._numbers[column]
+
+    def flags(self, name: str) -> Bool[np.ndarray, " rows"]:
+        """Return where a column of numbers is not zero (or is missing); errors as for :meth:`numbers`."""
+        data = self.table.column(self.column_name(name))
+        if pa.types.is_boolean(data.type) and not data.null_count:
+            return np.asarray(one_array(data).to_numpy(zero_copy_only=False))
+        return np.asarray(self.numbers(name) != 0)
 
     def codes(self, name: str, levels: Levels) -> Int[np.ndarray, " rows"]:
         """Return a column as indices into ``levels``, -1 where a label is not among them."""

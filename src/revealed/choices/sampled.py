@@ -10,7 +10,7 @@ from revealed.choices.facts import Facts
 from revealed.choices.log import ChoiceLog, Partition
 
 #: Cases in a run of a sample: enough to be worth a block, if at least so many runs make up the sample.
-_RUN_CASES, _LEAST_RUNS = 1024, 8
+_RUN_CASES, _LEAST_RUNS = 4096, 12
 
 
 @dataclass(frozen=True)

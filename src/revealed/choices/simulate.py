@@ -205,7 +205,7 @@ class Simulation:
         path: str | os.PathLike[str],
         *,
         rows_per_file: int | None = None,
-        rows_per_group: int = 250_000,
+        rows_per_group: int = 1_000_000,
         progress: Progress | None = None,
     ) -> Written:
         """Write the choices to a file or a folder of files in memory bounded by a row group.
@@ -278,7 +278,9 @@ class Simulation:
             arrays["available"] = pa.array(available[:stop])
         wide = np.float32 if self.float32 else np.float64
         arrays |= {name: drawn[:stop].astype(wide, copy=False) for name, drawn in values.items()}
-        return pa.table(arrays)
+        table = pa.table(arrays)
+        # No cell is missing, and a file that says so decodes in half the time.
+        return pa.table(table.columns, schema=pa.schema([field.with_nullable(False) for field in table.schema]))
 
     def _offer(self, rng: np.random.Generator) -> Bool[np.ndarray, "cases alternatives"] | None:
         """Draw which alternatives each case offers, the outside option last; None when all cases offer all."""

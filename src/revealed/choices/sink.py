@@ -52,7 +52,7 @@ def write_tables(
     *,
     n_cases: int,
     rows_per_file: int | None = None,
-    rows_per_group: int = 250_000,
+    rows_per_group: int = 1_000_000,
     notes: Mapping[bytes, bytes] | None = None,
     progress: Progress | None = None,
 ) -> Written:

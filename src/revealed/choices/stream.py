@@ -29,9 +29,9 @@ from revealed.choices.readers import stored_roles
 from revealed.choices.repeats import Ascending, find_repeats
 from revealed.errors import DataError, Problem
 
-#: Rows of a batch: small enough that a few batches with many columns take little memory, large enough that the cost
-#: of each is in its cells.
-BATCH_ROWS = 204_800
+#: The memory of a batch: little enough that a few take little, enough that the cost of each is in its cells.
+BATCH_BYTES = 48 << 20
+_LEAST_ROWS = 1 << 14
 
 _PARTS_MERGED = 64
 
@@ -65,7 +65,7 @@ class ChoiceStream(Described):
         counts: bool = False,
         attributes: tuple[str, ...] = (),
         source: str = "stream",
-        batch_rows: int = BATCH_ROWS,
+        batch_rows: int | None = None,
         read_ahead: bool = True,
     ) -> None:
         """Hold what :func:`revealed.scan` found."""
@@ -145,7 +145,7 @@ class ChoiceStream(Described):
             return self.facts.levels
         if column not in self._levels:
             found: list[Levels] = []
-            for table in self.files.tables([column], self._batch_rows):
+            for table in self.files.tables([column], self._batch_rows or self._rows_of_batch([column])):
                 found.append(levels_in(table.column(column)))
                 if len(found) > _PARTS_MERGED:
                     found = [union_of(found)]
@@ -236,10 +236,11 @@ class ChoiceStream(Described):
         self, names: list[str] | None, facts: Facts | None, problems: list[Problem] | None = None
     ) -> Iterator[ChoiceLog]:
         """Yield batches; without facts, with those of their own; what is wrong with the cases goes to ``problems``."""
-        tables = self.files.tables(names, self._batch_rows)
+        rows = self._batch_rows or self._rows_of_batch(names)
+        tables = self.files.tables(names, rows)
         if problems is not None:
             tables = self._with_cases(tables, problems)
-        for cut in whole_cases(tables, self.columns.case, self._batch_rows, self._uniform_size):
+        for cut in whole_cases(tables, self.columns.case, rows, self._uniform_size):
             yield ChoiceLog(
                 cut.table,
                 self.columns,
@@ -250,6 +251,11 @@ class ChoiceStream(Described):
                 rows=cut.first_row,
                 shared_facts=facts,
             )
+
+    def _rows_of_batch(self, names: list[str] | None) -> int:
+        """Return how many rows of some columns (None: all) take the memory of a batch."""
+        row = sum(_bytes_of(self.schema.field(name).type) for name in names or self.schema.names)
+        return max(BATCH_BYTES // max(row, 1), _LEAST_ROWS)
 
     def _with_cases(self, tables: Iterator[pa.Table], problems: list[Problem]) -> Iterator[pa.Table]:
         """Yield the tables until one has rows without a case; from there on only look for more of them."""
@@ -294,6 +300,14 @@ class ChoiceStream(Described):
         return [found.problem(what, remedy, where)]
 
 
+def _bytes_of(kind: pa.DataType) -> int:
+    """Return about how many bytes a cell takes; text is decoded as codes."""
+    try:
+        return -(-int(kind.bit_width) // 8)
+    except ValueError:
+        return 4
+
+
 def _stacked(tables: list[pa.Table]) -> pa.Table:
     """Return tables one under the other, each column in one piece; the parts are given up column by column."""
     columns = {}
@@ -309,7 +323,7 @@ def scan(
     *,
     counts: bool = False,
     attributes: Sequence[str] = (),
-    batch_rows: int = BATCH_ROWS,
+    batch_rows: int | None = None,
     read_ahead: bool = True,
     **roles: Unpack[RoleNames],
 ) -> ChoiceStream:
@@ -326,8 +340,8 @@ def scan(
         ``chosen`` holds how often each alternative was chosen in the case, not 0/1.
     attributes : sequence of str
         Columns to check for missing and infinite cells along with the roles.
-    batch_rows : int
-        About how many rows a batch has.
+    batch_rows : int, optional
+        About how many rows a batch has; by default as many as take some 50 MB.
     read_ahead : bool
         Decode the next batch in a thread while the last one is used.
 

@@ -9,9 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import cache
 
-from revealed.choices.log import Partition
+from revealed.choices.log import BLOCK_CASES, Partition
 from revealed.choices.stream import ChoiceStream
 from revealed.engine.blas import single_threaded_blas
+from revealed.engine.local import InProcess
 from revealed.engine.protocol import Progress, Sum, Summed, Task
 from revealed.errors import SpecificationError
 
@@ -48,6 +49,8 @@ class Threads:
         A stream is read by the calling thread while the others sum; at most two batches a thread wait in memory.
         """
         count = self.count or len(os.sched_getaffinity(0))
+        if not isinstance(choices, ChoiceStream) and choices.n_cases <= BLOCK_CASES:
+            return InProcess().sum(task, choices, columns=columns, progress=progress)  # too little to share out
         total: Sum | None = None
         waiting: deque[tuple[Partition, Future[Sum]]] = deque()
         pool = _pool(count)

@@ -1,8 +1,9 @@
 """The Newton driver of all models: a trust region over evidence alone. Imports its own room only.
 
 It never sees data, only a function from parameters to :class:`Evidence`. A full pass over a large log is what costs,
-so it first climbs on samples of cases (evidence of a few blocks), then moves to the full log with the sample's
-information for one score-only pass, and Newton's quadratic convergence does the rest: two or three full passes.
+so it first climbs on samples of cases (evidence of a few blocks). On the full log it begins with passes for the score
+alone, at a third of the cost, whose steps use the sample's information: each leaves of the error about the share
+by which a sample of m cases mistakes the information, sqrt(K / m). One full pass at the end, or two, do the rest.
 
 The last step is taken from the last evidence and not evaluated again. It stops when the step changes utilities by less
 than ``tolerance`` (root mean square, utility units, that is ``sqrt(score' information⁻¹ score / cases)``); the error
@@ -31,6 +32,9 @@ from revealed.evidence.status import (
     scaled,
 )
 
+#: The utility step below which a climb that began on samples ends: estimates are then right to some 1e-11.
+SAMPLED_TOLERANCE = 5e-6
+
 EvidenceAt = Callable[[Float[np.ndarray, " K"], Detail], Evidence]
 
 
@@ -41,7 +45,7 @@ class NewtonOptions:
     Parameters
     ----------
     tolerance : float, optional
-        The utility step (root mean square) below which the climb ends. By default 3e-6 where there are samples to
+        The utility step (root mean square) below which the climb ends. By default 5e-6 where there are samples to
         start from (a pass is dear), else 1e-9 (one more pass, and standard errors right to nine digits).
     max_passes : int
         The most passes over the full log.
@@ -87,6 +91,41 @@ class Sample:
     evidence_at: EvidenceAt
     n_cases: int
     share: float
+
+
+def cases_to_step_on(n_params: int) -> int:
+    """Return how large a sample must be for its estimates to be two steps on scores away from the tolerance.
+
+    The estimates from m cases are off by a utility step of about r = sqrt(K / m), and a step with their information
+    leaves about r of that; two leave r³ (measured: a quarter to nine tenths of it, as the second also learns from the
+    first).
+    """
+    return int(n_params / SAMPLED_TOLERANCE ** (2 / 3))
+
+
+@dataclass(frozen=True, eq=False)
+class _Hint:
+    """Information to step with before that of the full log is known.
+
+    Parameters
+    ----------
+    information : ndarray of float64, shape (K, K)
+        Scaled to the log that is climbed.
+    n_cases : int
+        The cases it comes from.
+    """
+
+    information: Float[np.ndarray, "K K"]
+    n_cases: int
+
+    def scaled(self, share: float) -> _Hint:
+        """Return the hint for a sample that has a share of the cases."""
+        return _Hint(self.information * share, self.n_cases)
+
+    @property
+    def error(self) -> float:
+        """About the share of a step's error that a step with this information leaves."""
+        return float(np.sqrt(len(self.information) / self.n_cases))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +202,7 @@ def maximise(
     for sample in samples:
         params, hint, cost = _climb_sample(sample, params, hint, region, prior)
         sample_passes += cost * sample.share
-    tolerance = options.tolerance or (3e-6 if samples else 1e-9)
+    tolerance = options.tolerance or (SAMPLED_TOLERANCE if samples else 1e-9)
     climb = _Climb(evidence_at, params, region, prior, tolerance, options.max_passes)
     return climb.run(hint, known, sample_passes)
 
@@ -171,10 +210,10 @@ def maximise(
 def _climb_sample(
     sample: Sample,
     params: Float[np.ndarray, " K"],
-    hint: Float[np.ndarray, "K K"] | None,
+    hint: _Hint | None,
     region: Region,
     prior: Gaussian,
-) -> tuple[Float[np.ndarray, " K"], Float[np.ndarray, "K K"] | None, int]:
+) -> tuple[Float[np.ndarray, " K"], _Hint | None, int]:
     """Climb on a sample; return where it got, the information there scaled to the full log, and its passes.
 
     It need not climb further than the sample can tell: the estimates from a sample of m cases are off by a utility
@@ -186,16 +225,29 @@ def _climb_sample(
         first = sample.evidence_at(params, Detail.INFORMATION)
         information = first.information
     else:
-        information = hint * sample.share
+        hint = hint.scaled(sample.share)
+        information = hint.information
     hold = information * (5.0 / sample.n_cases)
     calm = prior * sample.share + Gaussian(hold, hold @ params)
     enough = 0.2 * float(np.sqrt(len(params) / sample.n_cases))
     climb = _Climb(sample.evidence_at, params, region, calm, enough, max_passes=15, detail=Detail.INFORMATION)
-    reached = climb.run(information if first is None else None, first, 0.0)
+    reached = climb.run(hint, first, 0.0)
     matrix = reached.evidence.information
     values = np.linalg.eigvalsh(scaled(matrix)[0])
     sound = len(values) > 0 and values[0] > 1e-8 * values[-1]
-    return reached.params, matrix / sample.share if sound else None, reached.status.passes + (first is not None)
+    learned = _Hint(matrix, sample.n_cases).scaled(1 / sample.share) if sound else None
+    return reached.params, learned, reached.status.passes + (first is not None)
+
+
+def _learned(
+    precision: Float[np.ndarray, "K K"], moved: Float[np.ndarray, " K"], slope: Float[np.ndarray, " K"]
+) -> Float[np.ndarray, "K K"]:
+    """Return the information corrected such that it explains how a step changed the score (the BFGS update)."""
+    pushed = precision @ moved
+    if not (moved @ pushed > 0 and moved @ slope > 0):
+        return precision
+    known = np.outer(pushed, pushed) / (moved @ pushed)
+    return np.asarray(precision - known + np.outer(slope, slope) / (moved @ slope))
 
 
 class _Climb:
@@ -220,16 +272,17 @@ class _Climb:
         self.tolerance = tolerance
         self.max_passes = max_passes
         self.detail = detail
+        self.n_cases = 0
         self.passes = 0
         self.radius = np.inf
         self.flat_steps = 0
         self.trail: list[float] = []
         self.first_scale: Float[np.ndarray, " K"] | None = None
 
-    def run(self, hint: Float[np.ndarray, "K K"] | None, known: Evidence | None, sample_passes: float) -> Maximum:
+    def run(self, hint: _Hint | None, known: Evidence | None, sample_passes: float) -> Maximum:
         """Climb until the step is small, or nothing helps."""
         if known is None and hint is not None:
-            self._step_on_score(hint)
+            self._step_on_scores(hint)
         evidence = known if known is not None else self._take(self.params)
         objective = self._objective(evidence)
         while True:
@@ -274,13 +327,32 @@ class _Climb:
             self.first_scale = np.maximum(np.diag(information), 0.0) / max(evidence.n_cases, 1)
         return evidence.score + self.prior.score(evidence.point), information
 
-    def _step_on_score(self, hint: Float[np.ndarray, "K K"]) -> None:
-        """Take one step with the full log's score and a sample's information; a pass at a third of the cost."""
+    def _step_on_scores(self, hint: _Hint) -> None:
+        """Step with the full log's score and a sample's information: twice where that will do, else once."""
+        precision = hint.information + self.prior.precision
+        score, objective = self._score()
+        for last in (False, True):
+            free = ~(self.region.fixed | self.region.stuck(self.params, score))
+            step = _bounded_step(score, precision, free, self.params, self.region, np.inf)
+            left = hint.error * float(np.sqrt(max(score[free] @ step[free], 0.0) / max(self.n_cases, 1)))
+            came_from, self.params = self.params, self.region.clip(self.params + step)
+            if last or not self.tolerance < left < 1.5 * self.tolerance / hint.error:
+                return
+            try:
+                after, reached = self._score()
+            except EvidenceError:  # the log-likelihood is not finite there
+                reached = -np.inf
+            if reached < objective:  # the sample misled: on from where it was better
+                self.params = came_from
+                return
+            precision = _learned(precision, self.params - came_from, score - after)
+            score, objective = after, reached
+
+    def _score(self) -> tuple[Float[np.ndarray, " K"], float]:
+        """Return score and objective from a pass for the score alone."""
         evidence = self._take(self.params, Detail.SCORE)
-        score = evidence.score + self.prior.score(evidence.point)
-        free = ~(self.region.fixed | self.region.stuck(self.params, score))
-        step = _bounded_step(score, hint + self.prior.precision, free, self.params, self.region, np.inf)
-        self.params = self.region.clip(self.params + step)
+        self.n_cases = evidence.n_cases
+        return evidence.score + self.prior.score(evidence.point), self._objective(evidence)
 
     def _newton_step(
         self, score: np.ndarray, information: np.ndarray, free: np.ndarray, n_cases: int

@@ -127,7 +127,7 @@ class AutodiffLaw:
         tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
         sums = _compiled(self.model, self._widths, detail >= Detail.INFORMATION)
         with jax.enable_x64(True):
-            for block in blocks_of(partition, k):
+            for block in blocks_of(partition, 4 * k):
                 attributes, available, chosen = self._dense(log, block)
                 values, scores, information = (np.asarray(a) for a in sums(params, attributes, available, chosen))
                 scores = scores.reshape(-1, k)
@@ -149,7 +149,7 @@ class AutodiffLaw:
         probability, logsum = np.empty(log.n_rows), np.empty(log.n_cases)
         predicted = _compiled_prediction(self.model, self._widths)
         with jax.enable_x64(True):
-            for block in blocks_of(Partition(log, 0, log.n_cases), len(self.names)):
+            for block in blocks_of(Partition(log, 0, log.n_cases), 4 * len(self.names)):
                 attributes, available, _ = self._dense(log, block)
                 shares, sums = (np.asarray(a) for a in predicted(params, attributes, available))
                 n_cases = block.case_stop - block.case_start

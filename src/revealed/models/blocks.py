@@ -12,8 +12,9 @@ from jaxtyping import Bool, Float, Int
 from revealed.choices.log import BLOCK_CASES, ChoiceLog, Partition
 from revealed.models.workspace import workspace
 
-#: A block is cut where its design would hold more cells than this (4 MiB): the third-level cache holds two such.
-BLOCK_CELLS = 1 << 19
+#: A block is cut where the arrays it is worked out in would hold more doubles than this (16 MiB): numpy's calls are
+#: then long enough (15 µs and more) for threads to run beside each other, and the arrays stay in the third-level cache.
+BLOCK_DOUBLES = 1 << 21
 
 
 class Block(NamedTuple):
@@ -25,16 +26,24 @@ class Block(NamedTuple):
     row_stop: int
 
 
-def blocks_of(partition: Partition, n_params: int) -> Iterator[Block]:
-    """Yield the blocks of a partition: BLOCK_CASES cases, fewer where a design of that many columns grows too large.
+def blocks_of(partition: Partition, width: int) -> Iterator[Block]:
+    """Yield the blocks of a partition: BLOCK_CASES cases, or equal parts of so many where that would be too large.
 
     Boundaries depend on the place in the whole log alone, so sums over blocks are the same for any partition.
+
+    Parameters
+    ----------
+    partition : Partition
+    width : int
+        The doubles per row that working on a block takes.
     """
-    offsets, most_rows = partition.log.offsets, BLOCK_CELLS // max(n_params, 1)
+    offsets, most_rows = partition.log.offsets, max(BLOCK_DOUBLES // max(width, 1), 1)
     for case, end in _runs(partition):
+        rows = int(offsets[end] - offsets[case])
+        rows = -(-rows // -(-rows // most_rows)) if rows else 0
         while case < end:
             row = int(offsets[case])
-            stop = int(np.searchsorted(offsets, row + most_rows, side="right")) - 1
+            stop = int(np.searchsorted(offsets, row + rows, side="right")) - 1
             stop = min(max(stop, case + 1), end)
             yield Block(case, stop, row, int(offsets[stop]))
             case = stop

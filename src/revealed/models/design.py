@@ -61,7 +61,7 @@ class Design:
     columns: tuple[DesignColumn, ...]
     references: Mapping[str, str]
 
-    @property
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """The parameters."""
         return tuple(column.name for column in self.columns)

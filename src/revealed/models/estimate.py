@@ -15,7 +15,7 @@ from revealed.engine import Engine, Progress, Summed
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence import Detail, Evidence, Gaussian, Maximum, NewtonOptions, Region, Sample, maximise
 from revealed.evidence.covariance import covariance
-from revealed.evidence.newton import EvidenceAt
+from revealed.evidence.newton import EvidenceAt, cases_to_step_on
 from revealed.models.fit import DataSummary, Fit
 from revealed.models.law import Law
 
@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 
 #: Logs smaller than this are climbed as a whole: a pass costs less than the samples would save.
 SAMPLE_FROM = 20_000
-#: Cases in the first sample, and the share of the log (and the most cases) in the second.
-_FIRST_SAMPLE, _SECOND_SHARE, _SECOND_MOST = 2_000, 0.12, 400_000
+#: Cases in the first sample, and the share of the log in the second where there are not four times as many cases as
+#: would spare a full pass.
+_FIRST_SAMPLE, _SECOND_SHARE = 2_000, 0.12
 
 ERRORS = ("classic", "robust", "clustered")
 
@@ -119,11 +120,17 @@ def samples_of(law: Law, log: ChoiceLog | ChoiceStream, engine: Engine) -> list[
     n_cases = log.facts.n_cases
     if n_cases < SAMPLE_FROM:
         return []
-    samples = []
-    for wanted in (_FIRST_SAMPLE, min(int(n_cases * _SECOND_SHARE), _SECOND_MOST)):
-        part = Sampled.of(log, wanted) if isinstance(log, ChoiceLog) else log.sample(wanted, columns_of(law))
-        samples.append(Sample(evidence_of(law, part, engine, False, None), part.n_cases, part.n_cases / n_cases))
-    return samples
+    enough = cases_to_step_on(len(law.names))
+    second = enough if _FIRST_SAMPLE < enough < n_cases // 4 else int(n_cases * _SECOND_SHARE)
+    samples: list[ChoiceLog | Sampled]
+    if isinstance(log, ChoiceLog):
+        samples = [Sampled.of(log, _FIRST_SAMPLE), Sampled.of(log, second)]
+    else:
+        read = log.sample(second, columns_of(law))
+        samples = [Sampled.of(read, _FIRST_SAMPLE), read]
+    return [
+        Sample(evidence_of(law, part, engine, False, None), part.n_cases, part.n_cases / n_cases) for part in samples
+    ]
 
 
 def named_vector(

@@ -95,7 +95,8 @@ class LogitLaw:
         """Return the evidence of a partition at ``params``, in closed form."""
         log, k = partition.log, len(self.names)
         tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
-        for block in blocks_of(partition, k):
+        # The score alone needs the design, all else the weighted design too.
+        for block in blocks_of(partition, k if detail == Detail.SCORE and not ledger else 2 * k):
             sets, x = self._block(log, block)
             with np.errstate(all="ignore"):  # what is not finite is looked into below
                 sums = _block_sums(_Taken.of(log, block, sets), x, params, detail, ledger)
@@ -111,7 +112,7 @@ class LogitLaw:
     def _block(self, log: ChoiceLog, block: Block) -> tuple[ChoiceSets, Float[np.ndarray, "K rows"]]:
         """Return a block's choice sets, and its design in the workspace."""
         sets = ChoiceSets.of(log, block)
-        x = workspace().array("design", len(self.names), block.row_stop - block.row_start)
+        x = workspace().array("design", len(self.design.columns), block.row_stop - block.row_start)
         self.design.fill(log, block.row_start, block.row_stop, x)
         if sets.available is not None:
             x[:, ~sets.available] = 0.0  # those cells may be missing
@@ -195,7 +196,8 @@ class _Taken:
             residual += self.counts
         else:
             residual[self.rows] += 1.0 if self.size is None else self.size
-        return np.asarray(x @ residual)
+        # Not x @ residual: a product of so few entries holds the interpreter.
+        return np.asarray(np.einsum("kr,r->k", x, residual))
 
     def attributes(self, x: np.ndarray) -> np.ndarray:
         """Return the attributes of what was chosen, summed by case, times size; shape (K, cases), in the workspace."""

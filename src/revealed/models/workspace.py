@@ -8,6 +8,7 @@ by the next. They are aligned to cache lines, so that vectorised sums take the s
 from __future__ import annotations
 
 import threading
+from math import prod
 
 import numpy as np
 
@@ -20,7 +21,7 @@ class Workspace:
 
     def array(self, name: str, *shape: int) -> np.ndarray:
         """Return the array of a name, in a shape, with whatever it held before."""
-        size = int(np.prod(shape))
+        size = prod(shape)
         flat = self._flat.get(name)
         if flat is None or len(flat) < size:
             raw = np.empty(size + 8)
