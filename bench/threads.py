@@ -34,7 +34,7 @@ def ceiling() -> float:
 def main() -> None:
     """Time fits on one thread and on two."""
     parser = argparse.ArgumentParser(description="One thread against two.")
-    parser.add_argument("--cases", type=int, default=400_000)
+    parser.add_argument("--cases", type=int, default=1_000_000)
     parser.add_argument("--repeats", type=int, default=7)
     options = parser.parse_args()
     pin_threads()

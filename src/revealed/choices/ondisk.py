@@ -69,6 +69,8 @@ class RowFiles:
         n_spots = min(len(self._groups), spots) if heads else _SPOTS
         each = -(-n_cases // n_spots)
         need = int(1.2 * (each + 2) * size) + 1
+        if not heads:  # what is between the spots is decoded too, and in few pieces costs least
+            need = max(need, self.n_rows // (4 * n_spots))
         targets = np.linspace(0, self.n_rows, n_spots, endpoint=False).astype(np.int64)
         holder = np.searchsorted(starts, targets, side="right") - 1
         for index in np.unique(holder):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 SAMPLE_FROM = 20_000
 #: Cases in the first sample, and the share of the log in the second where there are not four times as many cases as
 #: would spare a full pass.
-_FIRST_SAMPLE, _SECOND_SHARE = 2_000, 0.12
+_FIRST_SAMPLE, _SECOND_SHARE = 1_200, 0.12
 
 ERRORS = ("classic", "robust", "clustered")
 
