@@ -77,6 +77,16 @@ class SpecificationError(RevealedError):
     exit_code = 4
 
 
+class ColumnError(DataError, SpecificationError):
+    """Names that do not fit the columns of the data, such as one for which there is no column: all are listed.
+
+    It is both kinds of error, as either the name or the data may be the wrong one. The command line exits as for
+    any other name that does not fit the data.
+    """
+
+    exit_code = SpecificationError.exit_code
+
+
 class EvidenceError(RevealedError):
     """Evidence that does not belong together, or is not finite."""
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from revealed.answer import case_surplus, surplus
-from revealed.answer.money import money_of, usual_cost
+from revealed.answer.money import money_of, usual_costs
 from revealed.choices import ChoiceLog
 from revealed.errors import SpecificationError
 from revealed.models import Fit, Logit, ScaledLogit
@@ -146,7 +146,7 @@ def test_before_and_after_must_be_of_the_same_cases(fit: Fit, log: ChoiceLog) ->
 
 
 def test_the_usual_names(log: ChoiceLog) -> None:
-    assert usual_cost(Logit("C(mode) + log(cost) + time").fit(log), log) == "cost"
-    assert usual_cost(Logit("C(mode) + time").fit(log), log) is None
+    assert usual_costs(Logit("C(mode) + log(cost) + time").fit(log), log) == ["cost"]
+    assert usual_costs(Logit("C(mode) + time").fit(log), log) == []
     two = log.with_columns({"Price": log.numbers("cost") * log.numbers("time")})
-    assert usual_cost(Logit("cost + Price").fit(two), two) is None
+    assert usual_costs(Logit("cost + Price").fit(two), two) == ["Price", "cost"]

@@ -14,6 +14,8 @@ from revealed.answer import Add, IntervalOptions, Remove, Set, WhatIf, intervals
 from revealed.choices import ChoiceLog
 from revealed.errors import DataError, SpecificationError
 from revealed.models import Fit, Logit, ScaledLogit
+from revealed.report import to_markdown
+from revealed.report.numbers import table_as_text
 from tests.worlds import ragged, trips
 
 MODES = ("bus", "car", "train")
@@ -141,6 +143,44 @@ def test_surplus_is_left_out_where_the_cost_cannot_serve(log: ChoiceLog) -> None
     with pytest.raises(SpecificationError, match="does not enter linearly"):
         whatif(curved, log, "cost *= 2", cost="cost")
     assert whatif(Logit("C(mode) + time").fit(log), log, "time *= 2").cost is None
+
+
+def test_what_is_printed_has_the_surplus_or_says_why_not(fit: Fit, log: ChoiceLog) -> None:
+    answer = whatif(fit, log, "time /= 2", by="segment")
+    heading = "Change of consumer surplus (in units of cost)"
+    for shown in (str(answer), to_markdown(answer), answer._repr_html_()):
+        assert shown.count(heading) == 1
+    (row,) = [line.split() for line in str(answer).split(heading)[1].splitlines() if line.startswith("all ")]
+    everyone = answer.surplus[0]
+    found = [(each.value, each.low, each.high) for each in (everyone.per_choice, everyone.total)]
+    expected = [log.n_cases, *found[0], *found[1]]
+    assert [float(cell.replace(",", "")) for cell in row[1:]] == pytest.approx(expected, rel=1e-3)
+
+    def line_of(utility: str, choices: ChoiceLog = log) -> str:
+        printed = " ".join(str(whatif(Logit(utility).fit(choices), choices, "time *= 2")).split())
+        assert printed.count("no surplus: ") == 1
+        assert "Change of consumer surplus" not in printed
+        return printed
+
+    assert "called cost, price, fare, toll or fee; name what is money as the cost" in line_of("C(mode) + time")
+    assert "Warning: no surplus: the cost 'cost'" in line_of("C(mode) + log(cost) + time")
+    two = log.with_columns({"fare": log.numbers("income") * log.numbers("time")})
+    assert "several columns of the utility may be money (cost, fare)" in line_of("cost + fare + time", two)
+
+
+def test_changes_of_shares_are_shown_in_points(fit: Fit, log: ChoiceLog) -> None:
+    answer = whatif(fit, log, "cost[alternative == 'train'] *= 1.2")
+    train = answer.share("train")
+    table = answer.table()
+    shown = dict(zip([column.heading for column in table.columns], table_as_text(table)[2], strict=True))
+    assert shown["before"] == f"{train.before.value:.1%}"
+    decimals = len(shown["change (points)"].partition(".")[2])
+    for heading, value in (("change (points)", "value"), ("low", "low"), ("high", "high")):
+        assert shown[heading] == f"{100 * getattr(train.difference, value):.{decimals}f}"
+    for text in (str(answer), to_markdown(answer), answer._repr_html_()):
+        assert "change (points)" in text
+    # For machines they stay what they were: differences of shares.
+    assert answer.to_dict()["shares"][2]["difference"]["value"] == train.after.value - train.before.value
 
 
 def test_a_clone_takes_half_of_its_like_by_the_axiom(fit: Fit, log: ChoiceLog) -> None:

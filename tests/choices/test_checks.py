@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from revealed.choices import Columns, read
 from revealed.choices.cells import find_bad_cells
-from revealed.errors import DataError, Problem, SpecificationError
+from revealed.errors import ColumnError, DataError, Problem, SpecificationError
 from tests.choices.tables import ALL, ragged, sound
 
 Table = dict[str, list[Any]]
@@ -218,6 +218,13 @@ def test_missing_columns_come_with_candidates() -> None:
         ("no column 'wt' for the role 'weight'", f"name it with weight=…; there are: {everything}"),
         ("no column 'csot' among the attributes", "did you mean 'cost'?"),
     ]
+
+
+def test_a_missing_column_is_as_much_a_wrong_name_as_wrong_data() -> None:
+    for kind in (DataError, SpecificationError):
+        with pytest.raises(kind, match="no column 'csot'") as caught:
+            read(sound(), ALL, attributes=["csot"])
+        assert caught.type is ColumnError
 
 
 def test_unknown_role_names_the_nearest() -> None:

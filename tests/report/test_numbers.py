@@ -53,6 +53,8 @@ def test_shares_are_percent_and_never_a_negative_zero(values: list[float]) -> No
         (Column("x", "integer"), [1234567.0, 12], ["1,234,567", "12"]),
         (Column("x", "share"), [0.256, 0.744], ["25.6%", "74.4%"]),
         (Column("x", "share"), [-0.0084, 0.0057], ["-0.84%", "0.57%"]),
+        (Column("x", "points"), [-0.124, 0.0651], ["-12.4", "6.5"]),
+        (Column("x", "points"), [-0.0084, -0.00001], ["-0.84", "0.00"]),
     ],
 )
 def test_kinds(column: Column, cells: list[float | str | None], shown: list[str]) -> None:

@@ -133,6 +133,7 @@ def test_weights_and_many_alternatives() -> None:
 def test_answers_are_shown_in_notebooks_and_as_text(fit: Fit, log: ChoiceLog) -> None:
     answer = fit.whatif(log, "cost[mode == 'train'] *= 50")
     assert "before" in str(answer)
+    assert str(answer).count("no income effect") == 1  # among the notes of the shares, not again below the surplus
     assert str(answer).count("leaves its observed range") == 1  # as a warning, not again among the notes
     page = answer._repr_html_()
     assert 'class="warning"' in page

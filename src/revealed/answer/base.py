@@ -32,6 +32,10 @@ class Answer(ABC):
     def table(self) -> Table:
         """Return the answer as a table."""
 
+    def tables(self) -> tuple[Table, ...]:
+        """Return the tables that are shown where the answer is: its own first, then what belongs to it."""
+        return (self.table(),)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data; numbers that are not finite become None."""
         return {"answer": type(self).__name__, **json_ready(self)}

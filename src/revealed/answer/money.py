@@ -22,7 +22,7 @@ from revealed.models.design import Design, DesignColumn, Indicator, Numeric
 from revealed.models.fit import Fit
 
 #: Names by which a cost is known when none is given.
-_USUAL = ("cost", "price", "fare", "toll", "fee")
+USUAL_COSTS = ("cost", "price", "fare", "toll", "fee")
 
 
 @dataclass(frozen=True, eq=False)
@@ -104,11 +104,10 @@ def money_of(fit: Fit, log: ChoiceLog, cost: str) -> Money:
     return money
 
 
-def usual_cost(fit: Fit, log: ChoiceLog) -> str | None:
-    """Return the one column in the utility that is called cost, price or the like, if there is one."""
+def usual_costs(fit: Fit, log: ChoiceLog) -> list[str]:
+    """Return the columns in the utility that are called cost, price or the like."""
     variables = {name for design in fit.law.designs for name in design.variables}
-    found = [name for name in sorted(variables) if name.casefold() in _USUAL and name in log.column_names]
-    return found[0] if len(found) == 1 else None
+    return [name for name in sorted(variables) if name.casefold() in USUAL_COSTS and name in log.column_names]
 
 
 def variables_of(factors: Sequence[Numeric | Indicator]) -> set[str]:

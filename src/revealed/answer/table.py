@@ -10,7 +10,9 @@ from typing import Any, Literal
 
 from revealed.doors import door
 
-Kind = Literal["text", "number", "integer", "share", "p-value", "statistic"]
+#: How cells are shown. Points are the difference of two shares in percentage points, without a percent sign: with one
+#: they would read as a relative change.
+Kind = Literal["text", "number", "integer", "share", "points", "p-value", "statistic"]
 Cell = str | float | int | None
 
 

@@ -6,6 +6,7 @@ changes nothing; what was chosen in fact does not enter. See :mod:`revealed.answ
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from revealed.answer.interval import (
     interval_assumptions,
     intervals,
 )
-from revealed.answer.money import Money, money_of, usual_cost
+from revealed.answer.money import USUAL_COSTS, Money, money_of, usual_costs
 from revealed.answer.population import EVERYONE, Population, in_memory, population_of
 from revealed.answer.predict import Groups, sums, sums_and_logsums
 from revealed.answer.scenario import Scenario
@@ -111,16 +112,16 @@ class WhatIf(Answer):
         raise SpecificationError(f"no {what!r} in this answer; {nearest(what, known)}")
 
     def table(self) -> Table:
-        """Return one row per segment and alternative."""
+        """Return one row per segment and alternative; the change and its interval are in percentage points."""
         first = (Column("segment", "text"),) if len(self.segments) > 1 else ()
         columns = (
             *first,
             Column("alternative", "text"),
             Column("before", "share"),
             Column("after", "share"),
-            Column("change", "share"),
-            Column("low", "share"),
-            Column("high", "share"),
+            Column("change (points)", "points"),
+            Column("low", "points"),
+            Column("high", "points"),
             Column("choices before"),
             Column("choices after"),
         )
@@ -138,6 +139,11 @@ class WhatIf(Answer):
         )
         title = f"What if {'; '.join(self.changes)}" if self.changes else "What if nothing changes"
         return Table(title, columns, rows, unique(self.warnings, self.assumptions))
+
+    def tables(self) -> tuple[Table, ...]:
+        """Return the shares and, where a cost is known, the change of consumer surplus."""
+        surplus = self.surplus_table()
+        return (self.table(),) if surplus is None else (self.table(), surplus)
 
     def surplus_table(self) -> Table | None:
         """Return the change of consumer surplus, one row per segment; None where no cost is known."""
@@ -191,7 +197,7 @@ def whatif(
     for change in map(read_change, changes):
         scenario = change.apply(scenario)
     scenario.require_choice()
-    money, money_notes = _money(fit, log, cost)
+    money, money_notes, unnamed = _money(fit, log, cost)
     worlds = _Worlds.of(fit, log, scenario, population, money)
     function = worlds.values if money is None else by_cases(worlds.values, log.n_cases)
     found = intervals(fit, function, level=level, method=method, options=options)
@@ -209,6 +215,7 @@ def whatif(
             f"the choice situations of {log.source}, weighted as there; nothing else adapts",
             *((SUPPORT_NOTE,) if set(scenario.touched) - {scenario.available_column} else ()),
             *((NO_INCOME_EFFECT,) if money else ()),
+            *unnamed,
             *fit.model.assumptions,
             *interval_assumptions(fit, options),
         ),
@@ -281,14 +288,25 @@ class _Worlds:
         return np.asarray(shares.reshape(len(sums_by_group), -1))
 
 
-def _money(fit: Fit, log: ChoiceLog, cost: str | None) -> tuple[Money | None, list[str]]:
-    """Return how utility becomes money: by the cost given, which must do, or by the usual one, if it can serve."""
+def _money(fit: Fit, log: ChoiceLog, cost: str | None) -> tuple[Money | None, list[str], list[str]]:
+    """Return how utility becomes money: by the cost given, which must do, or by the usual one, if it can serve.
+
+    Without it there is no surplus, and the reason why comes second if the usual cost fails, third if there is none.
+    """
     if cost is not None:
-        return money_of(fit, log, cost), []
-    usual = usual_cost(fit, log)
-    if usual is None:
-        return None, []
+        return money_of(fit, log, cost), [], []
+    usual = usual_costs(fit, log)
+    if len(usual) != 1:
+        return None, [], [_no_usual_cost(usual)]
     try:
-        return money_of(fit, log, usual), []
+        return money_of(fit, log, usual[0]), [], []
     except SpecificationError as error:
-        return None, [f"no surplus: {error}"]
+        return None, [f"no surplus: {error}"], []
+
+
+def _no_usual_cost(found: Sequence[str]) -> str:
+    """Return why there is no surplus where no single column of the utility has the name of a cost."""
+    if found:
+        return f"no surplus: several columns of the utility may be money ({', '.join(found)}); name one as the cost"
+    usual = f"{', '.join(USUAL_COSTS[:-1])} or {USUAL_COSTS[-1]}"
+    return f"no surplus: nothing in the utility is called {usual}; name what is money as the cost"

@@ -10,7 +10,7 @@ from revealed.choices.checks import find_problems
 from revealed.choices.columns import Columns
 from revealed.choices.levels import levels_in
 from revealed.choices.log import ChoiceLog
-from revealed.errors import DataError, Problem, SpecificationError, nearest
+from revealed.errors import ColumnError, DataError, Problem, SpecificationError, nearest
 
 
 def admit(
@@ -52,7 +52,7 @@ def admit(
 
 
 def require_columns(present: list[str], columns: Columns, attributes: tuple[str, ...], source: str) -> None:
-    """Raise DataError naming each role and attribute whose column is not there, with the nearest names."""
+    """Raise ColumnError naming each role and attribute whose column is not there, with the nearest names."""
     problems = [
         Problem(
             what=f"no column {column!r} for the role {role!r}",
@@ -72,7 +72,7 @@ def require_columns(present: list[str], columns: Columns, attributes: tuple[str,
         for a, b in doubled
     ]
     if problems:
-        raise DataError(source, problems)
+        raise ColumnError(source, problems)
 
 
 def _pairs(roles: dict[str, str]) -> list[tuple[str, str]]:

@@ -23,7 +23,7 @@ from revealed.choices.kinds import holds_numbers, one_array
 from revealed.choices.levels import encode
 from revealed.choices.log import ChoiceLog
 from revealed.choices.tables import as_table, lookup_in, rows_where
-from revealed.errors import DataError, Problem, RevealedError, SpecificationError, nearest
+from revealed.errors import ColumnError, DataError, Problem, RevealedError, SpecificationError, nearest
 from revealed.files import write_whole
 
 #: What stands for one alternative: a column, an expression on columns, or a number.
@@ -266,8 +266,8 @@ def from_wide(
     Raises
     ------
     DataError
-        With every problem found: unknown columns, codes that stand for no alternative, and all that
-        :func:`revealed.read` refuses.
+        With every problem found: codes that stand for no alternative, and all that :func:`revealed.read` refuses; a
+        :class:`~revealed.errors.ColumnError` if the form does not fit the columns.
     """
     form = spec if isinstance(spec, Wide) else Wide.from_file(spec)
     labels = tuple(column for column in (form.choice, form.case, form.person) if column is not None)
@@ -276,7 +276,7 @@ def from_wide(
     single, problems = form.uses(table.column_names)
     kept = _kept(form, table.column_names, single, problems)
     if problems:
-        raise DataError(name, problems)
+        raise ColumnError(name, problems)
     rows = np.arange(1, table.num_rows + 1)
     if form.where is not None:
         mask = np.flatnonzero(rows_where(table, form.where, name))

@@ -50,11 +50,9 @@ def whatif(
         log = choices_for(fitted, choices, file)
     with screen.working("Asking what if"):
         answer = fitted.whatif(log, *changes, by=by, cost=cost, level=level, method=method)
-    surplus = answer.surplus_table()
-    shown = [answer, *([surplus] if surplus is not None else [])]
-    screen.show(shown)
+    screen.show(answer)
     write_json(out, answer.to_dict())
-    write_report(report, shown, "What if", "; ".join(answer.changes), pictures=lambda: pictures_of(answer))
+    write_report(report, answer, "What if", "; ".join(answer.changes), pictures=lambda: pictures_of(answer))
     screen.document(answer.to_dict())
 
 

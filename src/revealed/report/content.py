@@ -75,7 +75,7 @@ def sections_of(thing: Any) -> tuple[Section, ...]:
     ----------
     thing : object
         A section, a table, a block; anything with ``sections()`` (a summary) or ``table()`` (an answer, whose
-        ``warnings`` come first and whose ``assumptions`` come last); or a list of such.
+        ``warnings`` come first and whose ``assumptions`` come last, then its further ``tables()``); or a list of such.
 
     Raises
     ------
@@ -91,7 +91,8 @@ def sections_of(thing: Any) -> tuple[Section, ...]:
     if hasattr(thing, "sections"):
         return tuple(thing.sections())
     if hasattr(thing, "table"):
-        return (_section_of_answer(thing),)
+        further = thing.tables()[1:] if hasattr(thing, "tables") else ()
+        return (_section_of_answer(thing), *(section for table in further for section in sections_of(table)))
     if isinstance(thing, Iterable) and not isinstance(thing, str | bytes):
         return tuple(section for part in thing for section in sections_of(part))
     raise TypeError(f"a {type(thing).__name__} cannot be shown; give a summary, an answer, a table or a list of such")

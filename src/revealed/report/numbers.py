@@ -45,6 +45,8 @@ def cells_as_text(column: Column, cells: Sequence[Cell], places: int | None = No
     ['0.0312', '<0.0001']
     >>> cells_as_text(Column("Share", "share"), [0.0751, 0.667])
     ['7.5%', '66.7%']
+    >>> cells_as_text(Column("Change (points)", "points"), [-0.012, 0.051])
+    ['-1.2', '5.1']
     """
     numbers = [_number(cell) for cell in cells]
     places = _decimals(column.kind, cells) if places is None else places
@@ -57,7 +59,10 @@ def cells_as_text(column: Column, cells: Sequence[Cell], places: int | None = No
 
 
 def table_as_text(table: Table) -> list[list[str]]:
-    """Return a table's cells as text, row by row; columns of numbers of like size get the same decimals."""
+    """Return a table's cells as text, row by row; columns of numbers of like size get the same decimals.
+
+    So do all columns of points, which are a change and its interval.
+    """
     cells = [[row[i] for row in table.rows] for i in range(len(table.columns))]
     wanted = {i: _decimals(column.kind, cells[i]) for i, column in enumerate(table.columns) if column.kind == "number"}
     fewest: list[int] = []
@@ -65,6 +70,8 @@ def table_as_text(table: Table) -> list[list[str]]:
         if not fewest or places > fewest[-1] + 1:
             fewest.append(places)
     places_of = {i: max(few for few in fewest if few <= places) for i, places in wanted.items()}
+    points = {i: _decimals("points", cells[i]) for i, column in enumerate(table.columns) if column.kind == "points"}
+    places_of |= dict.fromkeys(points, max(points.values(), default=0))
     columns = [cells_as_text(column, cells[i], places_of.get(i)) for i, column in enumerate(table.columns)]
     return [list(row) for row in zip(*columns, strict=True)]
 
@@ -123,7 +130,7 @@ def _decimals(kind: Kind, cells: Sequence[Cell]) -> int:
     above_zero = sorted(size for size in sizes if size > 0)
     if kind in ("p-value", "statistic"):
         return 4 if kind == "p-value" else 2
-    if kind == "share":
+    if kind in ("share", "points"):
         # Changes of shares are small, and a tenth of a percent too coarse for them.
         return 1 if not above_zero or above_zero[len(above_zero) // 2] >= 0.05 else 2
     if kind != "number" or not above_zero or all(size == round(size) and size < 1e15 for size in sizes):
@@ -151,6 +158,8 @@ def _format(kind: Kind, number: float, places: int) -> str:
             return f"{number:,.0f}" if number == round(number) else f"{number:,.1f}"
         case "share":
             return _signed(f"{100 * number:.{places}f}") + "%"
+        case "points":
+            return _signed(f"{100 * number:.{places}f}")
         case "p-value":
             return f"<{_SMALLEST_P:.4f}" if number < _SMALLEST_P else f"{number:.{places}f}"
         case "statistic":
