@@ -166,7 +166,7 @@ def conclude(curves: dict[str, dict[int, Figures]]) -> None:
         report.note(report.goal(explained >= 0.999, f"streamed, {text}"))
         start, unit_case, off_line = straight_line(stream)
         report.note(
-            f"  {start:.2f} s + {unit_case * 1e6:.2f} µs a case: no point is off by more than {off_line:.0%} of its own time"
+            f"  {start:.2f} s + {unit_case * 1e6:.2f} µs a case: no point is off by more than {off_line:.0%} of itself"
         )
         each = [run["fit_wall"] / n for n, run in sorted(stream.items())]
         grows = any(later > 1.05 * earlier for earlier, later in pairwise(each))
