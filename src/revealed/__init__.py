@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from revealed.answer import wald_test as wald_test
     from revealed.answer import whatif as whatif
     from revealed.answer import willingness_to_pay as willingness_to_pay
+    from revealed.answer.offpolicy import compare_policies as compare_policies
+    from revealed.answer.offpolicy import evaluate as evaluate
     from revealed.choices import ChoiceLog as ChoiceLog
     from revealed.choices import ChoiceStream as ChoiceStream
     from revealed.choices import Columns as Columns
@@ -36,7 +38,10 @@ if TYPE_CHECKING:
     from revealed.choices import read as read
     from revealed.choices import read_sql as read_sql
     from revealed.choices import scan as scan
+    from revealed.choices.feedback import Feedback as Feedback
+    from revealed.choices.feedback import read_feedback as read_feedback
     from revealed.choices.simulate import Simulation as Simulation
+    from revealed.decide.policy import LearningPolicy as LearningPolicy
     from revealed.models import Fit as Fit
     from revealed.models import Logit as Logit
     from revealed.models import ScaledLogit as ScaledLogit
@@ -58,6 +63,8 @@ _HOME = {
     "wald_test": "revealed.answer",
     "whatif": "revealed.answer",
     "willingness_to_pay": "revealed.answer",
+    "compare_policies": "revealed.answer.offpolicy",
+    "evaluate": "revealed.answer.offpolicy",
     "ChoiceLog": "revealed.choices",
     "ChoiceStream": "revealed.choices",
     "Columns": "revealed.choices",
@@ -70,6 +77,9 @@ _HOME = {
     "TextFormat": "revealed.choices",
     "Wide": "revealed.choices",
     "datasets": "revealed.choices.datasets",
+    "Feedback": "revealed.choices.feedback",
+    "read_feedback": "revealed.choices.feedback",
+    "LearningPolicy": "revealed.decide.policy",
     "Fit": "revealed.models",
     "Logit": "revealed.models",
     "ScaledLogit": "revealed.models",

@@ -24,14 +24,14 @@ from revealed.models.design import Design, DesignColumn, Indicator, Numeric
 
 Utility = str | Mapping[str, str]
 
-_CATEGORICAL = re.compile(r"^C\((?P<column>`[^`]+`|[^,`]+?)\s*(?:,\s*(?P<contrast>.+))?\)$", re.DOTALL)
+CATEGORICAL = re.compile(r"^C\((?P<column>`[^`]+`|[^,`]+?)\s*(?:,\s*(?P<contrast>.+))?\)$", re.DOTALL)
 _TREATMENT = re.compile(
     r"""^(?:(?:contr\.)?[Tt]reatment\(\s*(?:base\s*=\s*|reference\s*=\s*)?)?(['"])(?P<base>.*)\1\s*\)?$"""
 )
 _OWN = re.compile(r"^own\((?P<inside>.+)\)$", re.DOTALL)
 _CALL = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)|\{[^{}]*\}")
 _POWER = re.compile(r"(\w+|`[^`]+`)\s*(?:\*\*|\^)\s*\w+")
-_IDENTITY = re.compile(r"^I\((?P<inside>.+)\)$", re.DOTALL)
+IDENTITY = re.compile(r"^I\((?P<inside>.+)\)$", re.DOTALL)
 
 
 def read_utility(
@@ -102,7 +102,7 @@ class _Reader:
     # ---- the two forms --------------------------------------------------------------------------------------------
 
     def long(self, formula: str) -> Design:
-        terms = [self._parts(term) for term in _terms(formula)]
+        terms = [self._parts(term) for term in formula_terms(formula)]
         spanned: set[frozenset[_Part]] = set()
         columns: list[DesignColumn] = []
         if self.of_the_case and () in terms:
@@ -130,7 +130,7 @@ class _Reader:
             )
         where: dict[tuple[str, tuple[Any, ...]], list[str]] = {}
         for name, formula in formulas.items():
-            for term in _terms(formula, intercept_is="asc"):
+            for term in formula_terms(formula, intercept_is="asc"):
                 for label, factors in self._own_columns(term, str(name)):
                     where.setdefault((label, factors), []).append(str(name))
         return self._design([self._where(*key, tuple(names)) for key, names in where.items()])
@@ -170,13 +170,13 @@ class _Reader:
         for text in term:
             if text == "1":
                 continue
-            match = _CATEGORICAL.match(text)
+            match = CATEGORICAL.match(text)
             if match:
                 column = self.log.column_name(match.group("column").strip().strip("`"))
                 self._set_base(column, match.group("contrast"))
                 parts.append(_Part(match.group("column").strip().strip("`"), categorical=True))
                 continue
-            inside = _IDENTITY.match(text)
+            inside = IDENTITY.match(text)
             text = inside.group("inside") if inside else text
             if not _is_plain(text, self.log):
                 self._check_expression(text)
@@ -326,7 +326,7 @@ def _merged(codings: list[dict[_Part, bool]]) -> list[dict[_Part, bool]]:
     return codings
 
 
-def _terms(formula: str, intercept_is: str = "1") -> list[list[str]]:
+def formula_terms(formula: str, intercept_is: str = "1") -> list[list[str]]:
     """Return the terms of a formula as lists of factors' texts, in the order written."""
     from formulaic.parser import DefaultFormulaParser
 

@@ -1,0 +1,157 @@
+r"""Whether a log can say anything of a policy: overlap, and reasons to refuse. Imports parts.
+
+- Effective sample size :math:`(\sum w)^2/\sum w^2` (Kish 1965): how many rows of even weight would say as much.
+- :math:`E[w] = 1` where the log shows whatever the policy would and propensities are right (Li, Chen, Kleinberg
+  et al. 2015 use it as a check); a mean weight away from 1 beyond chance says that one of the two fails.
+- The share of the policy's choices that are actions never shown.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import ndtr
+
+from revealed.answer.offpolicy.parts import Groups, Rounds, Rows, standard_error
+from revealed.errors import SpecificationError
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Where a log is held to say too little, and no number is given.
+
+    Parameters
+    ----------
+    least_effective : float
+        The smallest effective sample size.
+    most_never_logged : float
+        The largest share of the policy's choices that may be actions the log never shows.
+    least_p_value : float
+        The smallest p-value of the mean weight being one.
+    """
+
+    least_effective: float = 30.0
+    most_never_logged: float = 0.01
+    least_p_value: float = 1e-4
+
+    def __post_init__(self) -> None:
+        if not self.least_effective >= 0:
+            raise SpecificationError(f"least_effective must be 0 or more, not {self.least_effective!r}")
+        for name in ("most_never_logged", "least_p_value"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise SpecificationError(f"{name} lies between 0 and 1, not {getattr(self, name)!r}")
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How far a log shows what a policy would show.
+
+    Parameters
+    ----------
+    n_rows : int
+        Rows with an answer.
+    effective_sample_size : float
+        Rows of even weight that would say as much.
+    effective_rewards : float
+        The same among rows whose reward is not zero.
+    mean_weight, mean_weight_error : float
+        Should be one within chance; its standard error.
+    p_value : float
+        Of the mean weight being one, two-sided; 1 where all weights are one.
+    largest_weight, largest_share : float
+        The largest weight, and its share of all.
+    unseen_share : float
+        The share of rows that the policy would never have shown.
+    never_logged : float or None
+        The share of the policy's choices that are actions the log never shows; None where not known.
+    """
+
+    n_rows: int
+    effective_sample_size: float
+    effective_rewards: float
+    mean_weight: float
+    mean_weight_error: float
+    p_value: float
+    largest_weight: float
+    largest_share: float
+    unseen_share: float
+    never_logged: float | None
+
+    def refusals(self, limits: Limits) -> tuple[str, ...]:
+        """Return why the log cannot say what the policy is worth; nothing where it can."""
+        found = []
+        if self.never_logged is not None and self.never_logged > limits.most_never_logged:
+            found.append(
+                f"{self.never_logged:.1%} of what the policy would show was never shown: nothing is known of it"
+            )
+        if self.effective_sample_size < limits.least_effective:
+            found.append(
+                f"the weights leave an effective sample of {self.effective_sample_size:.1f} rows out of "
+                f"{self.n_rows:,}, fewer than {limits.least_effective:g}"
+            )
+        if self.p_value < limits.least_p_value:
+            why = (
+                "the log leaves out what the policy would show" if self.mean_weight < 1 else "propensities are too low"
+            )
+            found.append(
+                f"the mean weight is {self.mean_weight:.4g} (standard error {self.mean_weight_error:.2g}) where it "
+                f"should be 1: {why}, or the propensities are not those of the log"
+            )
+        return tuple(found)
+
+    def warnings(self) -> tuple[str, ...]:
+        """Return where the log says little."""
+        found = []
+        if self.never_logged:
+            found.append(f"{self.never_logged:.2%} of what the policy would show was never shown")
+        if self.effective_sample_size < 0.01 * self.n_rows:
+            found.append(
+                f"the weights leave an effective sample of {self.effective_sample_size:,.0f} rows out of "
+                f"{self.n_rows:,}"
+            )
+        if self.largest_share > 0.05:
+            found.append(f"one row carries {self.largest_share:.1%} of all weight")
+        if self.effective_rewards < 30:
+            found.append(
+                f"rewards that are not zero amount to {self.effective_rewards:.1f} rows after weighting: intervals "
+                "that lean on large samples are too short"
+            )
+        if self.p_value < 0.01:
+            found.append(f"the mean weight is {self.mean_weight:.4g}, off from 1 by more than chance likely does")
+        return tuple(found)
+
+
+def overlap_of(rounds: Rounds, groups: Groups | None, never_logged: float | None) -> Overlap:
+    """Return how far a log shows what a policy would show."""
+    weight = rounds.weight
+    mean = float(weight.mean())
+    error = standard_error(weight - mean, groups)
+    largest = float(weight.max())
+    return Overlap(
+        n_rows=len(weight),
+        effective_sample_size=_effective(weight),
+        effective_rewards=_effective(weight * (rounds.reward != 0)),
+        mean_weight=mean,
+        mean_weight_error=error,
+        p_value=_p_value(mean, error),
+        largest_weight=largest,
+        largest_share=largest / (mean * len(weight)) if mean else 0.0,
+        unseen_share=1 - np.count_nonzero(weight) / len(weight),
+        never_logged=never_logged,
+    )
+
+
+def _effective(weight: Rows) -> float:
+    squares = float(weight @ weight)
+    return float(weight.sum()) ** 2 / squares if squares else 0.0
+
+
+def _p_value(mean: float, error: float) -> float:
+    """Return the p-value of a mean weight of one; weights that do not vary leave nothing to chance."""
+    off = abs(mean - 1)
+    if off < 1e-9:
+        return 1.0
+    if not error > 0:  # a single group too, whose error is not known
+        return 1.0 if np.isnan(error) else 0.0
+    return 2 * float(ndtr(-off / error))

@@ -1,0 +1,71 @@
+"""Links for one answer at a time, in plain numbers: numpy calls on one number cost ten times as much. Imports links.
+
+Each function returns the first derivative of ``log Z`` in the mean of the predictor, and less the second, where ``Z``
+is the probability of the answer under ``N(mean, variance)``; see :mod:`revealed.models.glm.links`, whose numbers these
+are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from math import erfc, exp, pi, sqrt
+
+from revealed.models.glm.links import GaussianLink, Link, LogitLink, PoissonLink, Probit
+
+#: ``(answer, mean, variance) -> (first, second)``.
+Tilt = Callable[[float, float, float], tuple[float, float]]
+
+_ROOT_HALF, _ROOT_TWO_PI = sqrt(0.5), sqrt(2 * pi)
+
+
+def tilt_of(link: Link) -> Tilt:
+    """Return the derivatives of ``log Z`` under a link."""
+    if isinstance(link, GaussianLink):
+        noise = link.noise**2
+
+        def gaussian(answer: float, mean: float, variance: float) -> tuple[float, float]:
+            return (answer - mean) / (noise + variance), 1 / (noise + variance)
+
+        return gaussian
+    return {Probit: _probit, LogitLink: _logit, PoissonLink: _poisson}[type(link)]
+
+
+def _probit(answer: float, mean: float, variance: float) -> tuple[float, float]:
+    sign = 1.0 if answer else -1.0
+    spread = sqrt(1 + variance)
+    t = sign * mean / spread
+    # Far out the ratio φ/Φ is that of its continued fraction, where Φ itself would vanish.
+    below = 0.5 * erfc(-t * _ROOT_HALF) if t > -25 else 0.0
+    ratio = exp(-0.5 * t * t) / (_ROOT_TWO_PI * below) if below else -t + 1 / (-t + 2 / (-t + 3 / -t))
+    return sign * ratio / spread, ratio * (ratio + t) / (1 + variance)
+
+
+def _logit(answer: float, mean: float, variance: float) -> tuple[float, float]:
+    predictor = mean
+    for _ in range(100):
+        probability = 1 / (1 + exp(-predictor)) if predictor > -700 else 0.0
+        curvature = probability * (1 - probability)
+        step = (variance * (answer - probability) - (predictor - mean)) / (1 + variance * curvature)
+        predictor += max(-1.0, min(1.0, step))
+        if -1e-10 < step < 1e-10:
+            break
+    probability = 1 / (1 + exp(-predictor)) if predictor > -700 else 0.0
+    return _from_mode(answer - probability, probability * (1 - probability), predictor, mean, variance)
+
+
+def _poisson(answer: float, mean: float, variance: float) -> tuple[float, float]:
+    predictor = mean
+    for _ in range(1000):
+        expected = exp(predictor)
+        step = (variance * (answer - expected) - (predictor - mean)) / (1 + variance * expected)
+        predictor += max(-1.0, min(1.0, step))
+        if -1e-10 < step < 1e-10:
+            break
+    expected = exp(predictor)
+    return _from_mode(answer - expected, expected, predictor, mean, variance)
+
+
+def _from_mode(slope: float, curvature: float, predictor: float, mean: float, variance: float) -> tuple[float, float]:
+    """Return the derivatives of ``log Z`` that a site at a mode implies."""
+    left = 1 + variance * curvature
+    return (slope + curvature * (predictor - mean)) / left, curvature / left

@@ -1,0 +1,211 @@
+"""Policies of slates: the values of the Open Bandit Pipeline, truth by enumeration, refusals."""
+
+from __future__ import annotations
+
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from revealed.answer.offpolicy import (
+    Bootstrap,
+    EmpiricalBernstein,
+    Limits,
+    SlateCascade,
+    SlateEstimator,
+    SlateIndependent,
+    SlateRewardInteraction,
+    SlateStandard,
+    evaluate_slates,
+    prefix_probability,
+    slate_probability,
+)
+from revealed.choices.feedback import Feedback, read_feedback
+from revealed.errors import DataError, SpecificationError
+
+#: What obp 0.4.1 (cascade doubly robust: 0.5.7) printed for the slates of ``fixed``.
+OBP = {
+    "standard": "3.517818181818183",
+    "independent": "2.261090909090909",
+    "reward interaction": "3.312727272727273",
+    "cascade": "2.394440656313384",
+}
+
+NO_LIMITS = Limits(least_effective=0, most_never_logged=1, least_p_value=0)
+
+
+def fixed() -> tuple[Feedback, np.ndarray, np.ndarray, np.ndarray]:
+    """Return 50 slates of 3 by formulas, with conditional probabilities of two policies, and the row numbers."""
+    row = np.arange(150)
+    slate, place = row // 3, row % 3
+    logged = 0.1 + 0.15 * ((3 * row + slate) % 5)
+    table = {
+        "decision": slate,
+        "action": (slate * 3 + place * 2 + slate // 7) % 4,
+        "reward": ((row * row + 3 * row) % 5 == 0).astype(float),
+        "propensity": logged,
+        "position": place,
+    }
+    return read_feedback(table, position="position"), logged, 0.05 + 0.2 * ((2 * row + slate) % 4), row
+
+
+def test_values_of_the_open_bandit_pipeline() -> None:
+    feedback, logged, policy, row = fixed()
+    rewards = 0.1 * ((row[:, None] + 2 * np.arange(4)) % 7)
+    each = 1.0 + (row[:, None] * 3 + np.arange(4)) % 5
+    each /= each.sum(axis=1, keepdims=True)
+    prefix = prefix_probability(feedback, policy), prefix_probability(feedback, logged)
+    whole = slate_probability(feedback, policy), slate_probability(feedback, logged)
+    cases: dict[str, tuple[SlateEstimator, np.ndarray, np.ndarray]] = {
+        "standard": (SlateStandard(), *whole),
+        "independent": (SlateIndependent(), policy, logged),
+        "reward interaction": (SlateRewardInteraction(), *prefix),
+        "cascade": (SlateCascade.of(feedback, rewards, each), *prefix),
+    }
+    for name, (estimator, probability, propensity) in cases.items():
+        found = evaluate_slates(feedback, probability, estimator, propensity=propensity, limits=NO_LIMITS)
+        assert found.value == pytest.approx(float(OBP[name]), rel=1e-12), name
+        shuffled = np.random.default_rng(0).permutation(150)
+        if not isinstance(estimator, SlateCascade):
+            again = evaluate_slates(
+                feedback.take(shuffled),
+                probability[shuffled],
+                estimator,
+                propensity=propensity[shuffled],
+                limits=NO_LIMITS,
+            )
+            assert again.value == pytest.approx(found.value)
+
+
+# ---- a cascade world whose truth is enumerated ---------------------------------------------------------------------
+
+LOGGING = np.array([0.2, 0.3, 0.5])
+POLICY = np.array([0.5, 0.3, 0.2])
+APPEAL = np.array([0.7, 0.4, 0.2])
+
+
+def conditional(weight: np.ndarray, shown: tuple[int, ...]) -> list[float]:
+    """Return the probability of each item given those above, drawn without replacement (Plackett and Luce)."""
+    return [float(weight[item] / (weight.sum() - weight[list(shown[:k])].sum())) for k, item in enumerate(shown)]
+
+
+def click(shown: tuple[int, ...], place: int) -> float:
+    """Return the chance of a click: appeal, less if what stands above appeals."""
+    return float(APPEAL[shown[place]] * np.prod(1 - 0.5 * APPEAL[list(shown[:place])]))
+
+
+def true_value() -> float:
+    slates = permutations(range(3), 2)
+    return sum(float(np.prod(conditional(POLICY, s))) * (click(s, 0) + click(s, 1)) for s in slates)
+
+
+def cascade_world(n_slates: int, seed: int) -> tuple[Feedback, np.ndarray, np.ndarray]:
+    """Return feedback on slates of two, and what the policy would have shown of each action, given what is above."""
+    rng = np.random.default_rng(seed)
+    slates = list(permutations(range(3), 2))
+    chances = [float(np.prod(conditional(LOGGING, s))) for s in slates]
+    drawn = [slates[i] for i in rng.choice(len(slates), n_slates, p=chances)]
+    action = np.array(drawn).ravel()
+    clicked = rng.random(2 * n_slates) < np.array([[click(s, 0), click(s, 1)] for s in drawn]).ravel()
+    table = {
+        "decision": np.repeat(np.arange(n_slates), 2),
+        "action": np.array(["a", "b", "c"])[action],
+        "reward": clicked.astype(float),
+        "propensity": np.array([conditional(LOGGING, s) for s in drawn]).ravel(),
+        "position": np.tile([1, 2], n_slates),
+    }
+    each = np.tile(POLICY, (2 * n_slates, 1))
+    each[np.arange(1, 2 * n_slates, 2), action[::2]] = 0.0
+    each /= each.sum(axis=1, keepdims=True)
+    return read_feedback(table, position="position"), each, np.array(drawn)
+
+
+def estimators(feedback: Feedback, each: np.ndarray) -> dict[str, SlateEstimator]:
+    rewards = np.tile(APPEAL * 0.8, (feedback.n_rows, 1))
+    return {
+        "standard": SlateStandard(),
+        "reward interaction": SlateRewardInteraction(),
+        "cascade": SlateCascade.of(feedback, rewards, each),
+    }
+
+
+@pytest.mark.parametrize("name", ["standard", "reward interaction", "cascade"])
+def test_unbiased_where_people_read_from_the_top(name: str) -> None:
+    values, errors, inside = [], [], 0
+    for seed in range(60):
+        feedback, each, _ = cascade_world(300, seed)
+        policy = each[np.arange(600), feedback.action_codes]
+        of = slate_probability if name == "standard" else prefix_probability
+        found = evaluate_slates(
+            feedback,
+            of(feedback, policy),
+            estimators(feedback, each)[name],
+            propensity=of(feedback, feedback.propensity),
+        )
+        values.append(found.value)
+        errors.append(found.standard_error)
+        inside += found.low <= true_value() <= found.high
+    assert abs(np.mean(values) - true_value()) < 3 * np.std(values) / np.sqrt(60)
+    assert np.mean(errors) == pytest.approx(np.std(values, ddof=1), rel=0.3)
+    assert inside >= 51  # of 60 at 95%
+
+
+def test_each_assumption_more_gives_a_smaller_error() -> None:
+    feedback, each, _ = cascade_world(2000, 1)
+    policy = each[np.arange(4000), feedback.action_codes]
+    errors = []
+    for name, estimator in estimators(feedback, each).items():
+        of = slate_probability if name == "standard" else prefix_probability
+        propensity = of(feedback, feedback.propensity)
+        errors.append(evaluate_slates(feedback, of(feedback, policy), estimator, propensity=propensity).standard_error)
+    assert errors[0] > errors[1] > errors[2]
+
+
+def test_products_against_a_loop() -> None:
+    feedback, logged, _, _ = fixed()
+    prefix, whole = prefix_probability(feedback, logged), slate_probability(feedback, logged)
+    for slate in range(50):
+        own = logged[3 * slate : 3 * slate + 3]
+        np.testing.assert_allclose(prefix[3 * slate : 3 * slate + 3], np.cumprod(own), rtol=1e-14)
+        np.testing.assert_allclose(whole[3 * slate : 3 * slate + 3], np.prod(own), rtol=1e-14)
+
+
+def test_intervals_of_slates() -> None:
+    feedback, each, _ = cascade_world(500, 2)
+    policy = each[np.arange(1000), feedback.action_codes]
+    probability, propensity = prefix_probability(feedback, policy), prefix_probability(feedback, feedback.propensity)
+    estimator = SlateRewardInteraction()
+
+    normal = evaluate_slates(feedback, probability, estimator, propensity=propensity)
+    drawn = evaluate_slates(feedback, probability, estimator, propensity=propensity, interval=Bootstrap(draws=1000))
+    assert (drawn.low, drawn.high) == pytest.approx((normal.low, normal.high), abs=0.15 * (normal.high - normal.low))
+    bounded = EmpiricalBernstein(largest_weight=5.0)
+    sure = evaluate_slates(feedback, probability, estimator, propensity=propensity, interval=bounded)
+    assert sure.low < normal.low < normal.high < sure.high
+    assert normal.n_persons == 500
+
+
+def test_bad_slates() -> None:
+    feedback, logged, policy, _ = fixed()
+    with pytest.raises(SpecificationError, match="slates need the position"):
+        evaluate_slates(
+            read_feedback({"decision": [1], "action": ["a"], "reward": [0], "propensity": [1.0]}),
+            np.ones(1),
+            SlateStandard(),
+        )
+    with pytest.raises(
+        SpecificationError, match=r"each probability is 0 or more and at most 1; row 0 \(from 0\) has 2"
+    ):
+        evaluate_slates(feedback, np.full(150, 2.0), SlateStandard())
+    with pytest.raises(SpecificationError, match="each propensity is above 0"):
+        evaluate_slates(feedback, policy, SlateStandard(), propensity=np.zeros(150))
+    with pytest.raises(SpecificationError, match=r"probability has shape \(3,\), not \(150,\)"):
+        evaluate_slates(feedback, policy[:3], SlateStandard())
+    with pytest.raises(SpecificationError, match="do not sum to 1 on every row"):
+        SlateCascade.of(feedback, np.zeros((150, 4)), np.full((150, 4), 0.3))
+    late = feedback.table.set_column(2, "reward", [[None, *feedback.reward.tolist()[1:]]])
+    with pytest.raises(DataError, match=r"rows without an answer \[row 1\]"):
+        evaluate_slates(Feedback.from_table(late, feedback.columns), policy, SlateIndependent())
+    refused = evaluate_slates(feedback, policy, SlateIndependent(), propensity=logged, limits=Limits(1000))
+    assert "effective sample" in refused.refused[0]
+    assert np.isnan(refused.value)
