@@ -1,0 +1,124 @@
+"""``revealed learn``, ``decide`` and ``evaluate``: policies that learn. Imports report to choices when run."""
+
+from __future__ import annotations
+
+import json as json_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from revealed.cli.feedback import open_feedback
+from revealed.cli.options import Json, Report
+from revealed.cli.results import require_writable, write_report
+from revealed.cli.screen import Screen, remark
+from revealed.errors import SpecificationError
+
+PolicyFile = Annotated[Path, typer.Argument(help="A policy that `revealed learn` wrote.", metavar="POLICY")]
+LogFile = Annotated[
+    Path, typer.Argument(help="One row for each thing shown: CSV, Parquet, or a choice log of ours.", metavar="LOG")
+]
+
+
+def learn(
+    specification: Annotated[
+        Path, typer.Argument(help="What the policy is made of, in TOML; or a policy that goes on learning (JSON).")
+    ],
+    log: LogFile,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the policy.", metavar="FILE")] = None,
+    seed: Annotated[int, typer.Option(help="Of the exploration; kept in the policy.", min=0)] = 0,
+    report: Report = None,
+    json: Json = False,
+) -> None:
+    """Learn a policy from what was shown and what came of it.
+
+    revealed learn policy.toml shown.csv --out policy.json
+    """
+    from revealed.decide.policy import LearningPolicy
+    from revealed.decide.specification import Specification
+    from revealed.report.policy import sections_of_policy
+
+    screen = Screen(json)
+    require_writable(report, out)
+    if specification.suffix.lower() == ".json":
+        policy = LearningPolicy.load(specification)
+    else:
+        policy = LearningPolicy.fresh(Specification.read(specification), seed)
+    with screen.working(f"Reading {log}"):
+        feedback = open_feedback(log, policy.columns.roles())
+    with screen.working("Learning"):
+        policy = policy.learn(feedback)
+    sections = sections_of_policy(policy)
+    screen.show(sections)
+    waiting = feedback.n_rows - int(feedback.answered.sum())
+    if waiting:
+        screen.say(f"{waiting:,} rows have no answer yet and taught nothing.")
+    if out is not None:
+        policy.save(out)
+        remark(f"Wrote {out}")
+    write_report(report, sections, "Policy")
+    screen.document({"version": policy.version, "n_answers": policy.model.n_answers, "n_params": policy.model.n_params})
+
+
+def decide(
+    policy: PolicyFile,
+    context: Annotated[str, typer.Option(help='Whom it is for, as JSON: \'{"segment": "new"}\'.')] = "{}",
+    k: Annotated[int, typer.Option(help="How many to show.", min=1)] = 1,
+    among: Annotated[
+        str | None, typer.Option(help="Candidates, as a JSON list of labels or records; by default all met so far.")
+    ] = None,
+    number: Annotated[int, typer.Option(help="Of the decision: another number, other random numbers.", min=0)] = 0,
+    person: Annotated[str | None, typer.Option(help="Whom it is for, so that the holdout group is told.")] = None,
+    json: Json = False,
+) -> None:
+    """Say what to show, and with which propensity: log both.
+
+    revealed decide policy.json --context '{"segment": "new"}' --k 3
+    """
+    from revealed.decide.policy import LearningPolicy
+    from revealed.report.policy import sections_of_decision
+
+    screen = Screen(json)
+    asked = _json(context, "--context", dict)
+    candidates = None if among is None else _json(among, "--among", list)
+    decision = LearningPolicy.load(policy).decide(asked, candidates, seed=number, count=k, person=person)
+    screen.show(sections_of_decision(decision))
+    screen.document(decision.to_dict())
+
+
+def evaluate(
+    policy: PolicyFile,
+    log: LogFile,
+    report: Report = None,
+    json: Json = False,
+) -> None:
+    """Tell what a policy would have earned where another one was running, and whether that is better.
+
+    The log must not be the one the policy learned from.
+
+    revealed evaluate policy.json other-days.csv
+    """
+    from revealed.answer.offpolicy import compare_policies
+    from revealed.decide.policy import LearningPolicy
+
+    screen = Screen(json)
+    require_writable(report)
+    learned = LearningPolicy.load(policy)
+    with screen.working(f"Reading {log}"):
+        feedback = open_feedback(log, learned.columns.roles())
+    with screen.working("Asking the policy what it would show"):
+        answer = compare_policies(feedback, {policy.stem: learned})
+    screen.show(answer)
+    write_report(report, answer, "Is the policy better?")
+    screen.document(answer.to_dict())
+
+
+def _json(text: str, option: str, kind: type[Any]) -> Any:
+    try:
+        value = json_module.loads(text)
+    except json_module.JSONDecodeError as error:
+        raise SpecificationError(f"{option} is not JSON: {error}") from None
+    if not isinstance(value, kind):
+        wanted = "an object in braces" if kind is dict else "a list in brackets"
+        raise SpecificationError(f"{option} must be {wanted}, not {text}")
+    return value

@@ -1,0 +1,1 @@
+"""From a posterior to what is shown, and with which propensity. Imports models to choices."""

@@ -1,0 +1,220 @@
+"""What a policy is made of, read from a TOML file or a dictionary. Imports its own room, models and errors."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import MISSING, asdict, dataclass, field, fields
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from revealed.decide.business import Business
+from revealed.errors import DataError, Problem, SpecificationError, nearest
+from revealed.models.glm.features import FeatureSpace
+
+
+@dataclass(frozen=True)
+class Features:
+    """The features: a formula, or fields and their interactions.
+
+    Parameters
+    ----------
+    formula : str, optional
+        As for :meth:`FeatureSpace.from_formula`; the action itself is called by its column.
+    numeric, categorical, interactions, optional : tuple of str
+        As for :meth:`FeatureSpace.of`; none beside a formula, but for ``optional``.
+    hashed : mapping
+        Bits by field or pair.
+    groups : str or mapping
+        Which parameters share a prior.
+    item : tuple of str
+        The fields that belong to the action shown; all others are of the context.
+    """
+
+    formula: str | None = None
+    numeric: tuple[str, ...] = ()
+    categorical: tuple[str, ...] = ()
+    interactions: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    hashed: Mapping[str, int] = field(default_factory=dict)
+    groups: Any = "attribute"
+    item: tuple[str, ...] = ()
+
+    def space(self) -> FeatureSpace:
+        """Return the feature space, which has seen nothing yet."""
+        if self.formula is None:
+            return FeatureSpace.of(
+                numeric=self.numeric,
+                categorical=self.categorical,
+                interactions=self.interactions,
+                optional=self.optional,
+                hashed=self.hashed,
+                groups=self.groups,
+            )
+        if self.numeric or self.categorical or self.interactions:
+            raise SpecificationError("features are a formula, or fields and interactions; give one of the two")
+        return FeatureSpace.from_formula(self.formula, optional=self.optional, hashed=self.hashed, groups=self.groups)
+
+
+@dataclass(frozen=True)
+class Learning:
+    """How the policy learns.
+
+    Parameters
+    ----------
+    link : str
+        logit, probit, gaussian or poisson.
+    covariance : str
+        full, grouped or diagonal.
+    mean, variance : float
+        Of the first prior of each parameter.
+    batch : int
+        Answers learned at a time.
+    keep : float
+        The share of what was learned that is kept from batch to batch, for worlds that drift.
+    meta_prior : bool
+        Whether to estimate the prior of each group of features from a first fit, and start again from it.
+    """
+
+    link: str = "logit"
+    covariance: str = "full"
+    mean: float = 0.0
+    variance: float = 1.0
+    batch: int = 1000
+    keep: float = 1.0
+    meta_prior: bool = False
+
+    def __post_init__(self) -> None:
+        if self.batch < 1:
+            raise SpecificationError(f"a batch holds at least one answer, not {self.batch}")
+        if not 0 < self.keep <= 1:
+            raise SpecificationError(f"the share to keep must be above 0 and at most 1, not {self.keep!r}")
+
+
+@dataclass(frozen=True)
+class Exploration:
+    """How the policy explores.
+
+    Parameters
+    ----------
+    rule : str
+        thompson, top_two, upper_confidence, epsilon_greedy or greedy.
+    options : mapping
+        Of the rule, such as ``width``.
+    floor, cap : float
+        Limits on the propensity of each eligible action.
+    """
+
+    rule: str = "thompson"
+    options: Mapping[str, float] = field(default_factory=dict)
+    floor: float = 0.0
+    cap: float = 1.0
+
+
+@dataclass(frozen=True)
+class Specification:
+    """A policy before it has learned anything.
+
+    Parameters
+    ----------
+    features : Features
+    learn : Learning
+    explore : Exploration
+    business : Business
+    log : mapping from role to column
+        The columns of the logs it learns from, as for :func:`revealed.choices.feedback.read_feedback`.
+    """
+
+    features: Features
+    learn: Learning = field(default_factory=Learning)
+    explore: Exploration = field(default_factory=Exploration)
+    business: Business = field(default_factory=Business)
+    log: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: str | PathLike[str]) -> Specification:
+        """Return what a TOML file says.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, or it is no TOML.
+        SpecificationError
+            For a name that is not known, with the nearest, or a value of the wrong type.
+        """
+        where = Path(path)
+        try:
+            data = tomllib.loads(where.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            problem = Problem("there is no such file", "write the policy's specification first, in TOML")
+            raise DataError(str(path), [problem]) from None
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise DataError(str(path), [Problem(f"is not TOML: {error}", "correct the line it names")]) from None
+        return cls.from_dict(data)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Specification:
+        """Return the specification of nested mappings, as a TOML file holds; see :meth:`read` for what is raised."""
+        sections = ("features", "learn", "explore", "business", "log")
+        for name in data:
+            if name not in sections:
+                raise SpecificationError(f"a policy has no section [{name}]; {nearest(name, sections)}")
+        if "features" not in data:
+            raise SpecificationError("a policy needs a section [features], with a formula or with fields")
+        log = dict(data.get("log", {}))
+        for role, column in log.items():
+            if not isinstance(column, str):
+                raise SpecificationError(f"[log] {role} must name a column, not {column!r}")
+        return cls(
+            _section(Features, "features", data),
+            _section(Learning, "learn", data),
+            _section(Exploration, "explore", data),
+            _section(Business, "business", data),
+            log,
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data that :meth:`from_dict` reads."""
+        data = asdict(self)
+        data["features"] = {key: value for key, value in data["features"].items() if value is not None}
+        data["business"] = {key: value for key, value in data["business"].items() if value is not None}
+        return data
+
+
+def _section(kind: type[Any], name: str, data: Mapping[str, Any]) -> Any:
+    given = data.get(name, {})
+    if not isinstance(given, Mapping):
+        raise SpecificationError(f"[{name}] must be a section, not {given!r}")
+    known = {entry.name: entry for entry in fields(kind)}
+    values = {}
+    for key, value in given.items():
+        if key not in known:
+            raise SpecificationError(f"[{name}] has no {key!r}; {nearest(key, known)}")
+        values[key] = _checked(value, known[key], f"[{name}] {key}")
+    return kind(**values)
+
+
+def _checked(value: Any, entry: Any, where: str) -> Any:
+    """Return a value as its field wants it: lists as tuples of text, whole numbers as fractions."""
+    default = entry.default if entry.default is not MISSING else entry.default_factory()
+    if isinstance(default, tuple):
+        if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
+            raise SpecificationError(f"{where} must be a list of names, not {value!r}")
+        return tuple(value)
+    if isinstance(default, bool):
+        wanted: tuple[type, ...] = (bool,)
+    elif isinstance(default, float):
+        wanted = (int, float)
+    elif isinstance(default, int):
+        wanted = (int,)
+    elif isinstance(default, dict):
+        wanted = (Mapping,)
+    elif entry.name == "groups":
+        wanted = (str, Mapping)
+    else:
+        wanted = (str, type(None))
+    if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
+        names = " or ".join(kind.__name__ for kind in wanted)
+        raise SpecificationError(f"{where} must be of type {names}, not {value!r}")
+    return float(value) if isinstance(default, float) else value  # type: ignore[arg-type]

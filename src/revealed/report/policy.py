@@ -1,0 +1,98 @@
+"""What a policy has learned, as sections of a report. Imports decide."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from revealed.answer.table import Column, Table
+from revealed.choices.policy import Decision
+from revealed.decide.policy import LearningPolicy
+from revealed.report.content import Facts, Section
+
+#: More effects than this are cut.
+_MOST_EFFECTS = 20
+
+
+def sections_of_policy(policy: LearningPolicy) -> tuple[Section, ...]:
+    """Return what a policy has learned: its size, its groups of features, its surest effects."""
+    return (
+        Section("Policy", (Facts(_facts(policy)),)),
+        Section("Groups of features", (_groups(policy),)),
+        Section("Effects", (_effects(policy),)),
+    )
+
+
+def sections_of_decision(decision: Decision) -> tuple[Section, ...]:
+    """Return what is to be shown, and what to log of it."""
+    rows = tuple((place, label) for place, label in enumerate(decision.shown, start=1))
+    table = Table("", (Column("position", "integer"), Column("show", "text")), rows)
+    facts = (("Propensity", f"{decision.propensity:.6g}"), ("Policy", decision.policy_version))
+    return (Section("Decision", (table, Facts(facts))),)
+
+
+def _facts(policy: LearningPolicy) -> tuple[tuple[str, str], ...]:
+    explore = policy.specification.explore
+    rule = explore.rule + "".join(f", {key} {value:g}" for key, value in explore.options.items())
+    limits = f"{explore.floor:g} to {explore.cap:g}" if explore.floor or explore.cap < 1 else "none"
+    learn = policy.specification.learn
+    return (
+        ("Version", policy.version),
+        ("Answers learned", f"{policy.model.n_answers:,}"),
+        ("Actions met", f"{len(policy.catalogue.actions):,}"),
+        ("Features", f"{policy.model.n_params:,}"),
+        ("Link and covariance", f"{learn.link}, {learn.covariance}"),
+        ("Exploration", rule),
+        ("Limits on propensities", limits),
+    )
+
+
+def _groups(policy: LearningPolicy) -> Table:
+    columns = (
+        Column("group", "text"),
+        Column("features", "integer"),
+        Column("prior mean"),
+        Column("prior deviation"),
+        Column("mean"),
+        Column("spread"),
+    )
+    space, model = policy.space, policy.model
+    prior_mean, prior_variance, mean = model.prior.mean, model.prior.variance, model.posterior.mean
+    rows = []
+    for number, name in enumerate(space.group_names):
+        some = space.groups == number
+        if some.any():
+            spread = float(mean[some].std()) if some.sum() > 1 else None
+            deviation = float(np.sqrt(prior_variance[some].mean()))
+            rows.append(
+                (name, int(some.sum()), float(prior_mean[some].mean()), deviation, float(mean[some].mean()), spread)
+            )
+    notes: tuple[str, ...] = ()
+    if policy.prior is not None:
+        floored = [group.name for group in policy.prior.groups if group.floored]
+        notes = ("priors are estimated from the posteriors of each group (empirical Bayes)",)
+        if floored:
+            notes += (f"no more spread than chance in {', '.join(floored)}: the deviation is at its floor",)
+    return Table("", columns, tuple(rows), notes)
+
+
+def _effects(policy: LearningPolicy) -> Table:
+    posterior = policy.model.posterior
+    deviation = np.sqrt(posterior.variance)
+    order = np.argsort(-np.abs(posterior.mean - policy.model.prior.mean) / deviation, kind="stable")
+    shown = order[:_MOST_EFFECTS]
+    columns = (Column("feature", "text"), Column("effect"), Column("95% low"), Column("95% high"))
+    rows = tuple(
+        (
+            policy.space.name(int(k)),
+            float(posterior.mean[k]),
+            float(posterior.mean[k] - 1.96 * deviation[k]),
+            float(posterior.mean[k] + 1.96 * deviation[k]),
+        )
+        for k in shown
+    )
+    left = len(order) - len(shown)
+    notes = (
+        f"on the scale of the {policy.model.link.name} link; those first that are surest to differ from their prior"
+        + (f"; and {left:,} more" if left else ""),
+    )
+    return Table("", columns, rows, notes)
