@@ -15,6 +15,7 @@ from revealed.choices import ChoiceLog
 from revealed.errors import DataError, EvidenceError, SpecificationError
 from revealed.models import Logit
 from revealed.models.glm.features.rows import Rows
+from revealed.models.glm.full import FullPosterior, FullSites
 from revealed.models.glm.links import Link, LogitLink, PoissonLink, Probit, link_named
 from revealed.models.glm.model import BayesianGLM
 
@@ -171,6 +172,20 @@ def test_a_posterior_stays_proper_through_any_coming_and_going(seed: int, steps:
     for sites in inside:
         model = model.without(sites)
     np.testing.assert_allclose(model.posterior.variance, model.prior.variance, rtol=1e-4)
+
+
+def test_ten_million_answers_may_come_and_go() -> None:
+    x, y = world("logit", 200, 16)
+    start = BayesianGLM.fresh(K, "logit").learn(x[:100], y[:100])
+    after, sites = start.learned(x[100:], y[100:])
+    posterior = start.posterior
+    assert isinstance(posterior, FullPosterior)
+    assert isinstance(sites, FullSites)
+    for _ in range(50_000):  # a hundred answers each time, to and fro
+        posterior = posterior.changed(sites, 1.0).changed(sites, -1.0)
+    np.testing.assert_allclose(posterior.mean, start.posterior.mean, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(posterior.variance, start.posterior.variance, rtol=1e-9)
+    np.testing.assert_allclose(posterior.changed(sites, 1.0).mean, after.posterior.mean, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", KINDS)
