@@ -155,6 +155,12 @@ def test_floor_cap_pin_block_and_holdout() -> None:
     assert pinned.decide({"segment": "new"}, seed=0, count=2).shown == ("cap", "hat")
 
 
+def test_it_knows_the_logs_it_learned_from(learned: LearningPolicy, tmp_path: Path) -> None:
+    again = LearningPolicy.load(learned.save(tmp_path / "policy.json"))
+    assert again.learned_from(shown(2000, 1))
+    assert not again.learned_from(shown(2000, 2))
+
+
 def test_a_meta_prior_is_estimated_per_group() -> None:
     spec = specification(
         features={"formula": "C(item) + C(segment):C(item)", "groups": "order"}, learn={"meta_prior": True}

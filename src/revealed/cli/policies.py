@@ -109,8 +109,13 @@ def evaluate(
     with screen.working("Asking the policy what it would show"):
         answer = compare_policies(feedback, {policy.stem: learned})
     screen.show(answer)
+    seen = learned.learned_from(feedback)
+    if seen:
+        screen.say(
+            f"Warning: the policy learned from this very log, so {policy.stem} looks better than it is; use another."
+        )
     write_report(report, answer, "Is the policy better?")
-    screen.document(answer.to_dict())
+    screen.document({**answer.to_dict(), "learned_from_this_log": seen})
 
 
 def _json(text: str, option: str, kind: type[Any]) -> Any:

@@ -51,6 +51,8 @@ class LearningPolicy:
     explorer : Explorer
     prior : MetaPrior, optional
         The prior of each group of features, where it was estimated.
+    logs : tuple of str
+        Digests of the logs it learned from, which cannot judge it.
     """
 
     specification: Specification
@@ -60,6 +62,7 @@ class LearningPolicy:
     catalogue: Catalogue
     explorer: Explorer
     prior: MetaPrior | None = None
+    logs: tuple[str, ...] = ()
 
     @classmethod
     def fresh(cls, specification: Specification, seed: int = 0) -> LearningPolicy:
@@ -223,7 +226,12 @@ class LearningPolicy:
                 learned = restarted(learned, prior, space.groups, rows, rewards)
             else:  # the answers of before are not at hand: their evidence stays, the prior beneath it changes
                 learned = learned.with_prior(prior.mean_of(space.groups), prior.variance_of(space.groups))
-        return replace(self, space=space, model=learned, catalogue=catalogue, prior=prior)
+        logs = (*self.logs, digest_of(outcomes))
+        return replace(self, space=space, model=learned, catalogue=catalogue, prior=prior, logs=logs)
+
+    def learned_from(self, feedback: Feedback) -> bool:
+        """Whether the policy learned from just this log."""
+        return digest_of(feedback) in self.logs
 
     def _fields_of(self, feedback: Feedback) -> dict[str, Any]:
         keys = [source for field in self.space.specification.fields for source in field.sources]
@@ -283,6 +291,7 @@ class LearningPolicy:
             "catalogue": self.catalogue.to_dict(),
             "explorer": self.explorer.to_dict(),
             "prior": None if self.prior is None else self.prior.to_dict(),
+            "logs": list(self.logs),
         }
 
     @classmethod
@@ -309,6 +318,7 @@ class LearningPolicy:
             Catalogue.from_dict(data["catalogue"]),
             Explorer.from_dict(data["explorer"]),
             None if data["prior"] is None else MetaPrior.from_dict(data["prior"]),
+            tuple(data["logs"]),
         )
 
     def save(self, path: str | PathLike[str]) -> Path:
@@ -335,6 +345,14 @@ class LearningPolicy:
         if not isinstance(data, dict):
             raise DataError(str(path), [Problem("is no policy", "give a file that `learn` wrote")])
         return cls.from_dict(data)
+
+
+def digest_of(feedback: Feedback) -> str:
+    """Return a digest of what was shown in a log and what came of it."""
+    digest = blake2b("\0".join(feedback.actions.labels).encode(), digest_size=16)
+    for column in (feedback.decision_codes, feedback.action_codes, feedback.reward, feedback.propensity):
+        digest.update(np.ascontiguousarray(column).tobytes())
+    return digest.hexdigest()
 
 
 def _distinct(columns: Mapping[str, pa.ChunkedArray], n_rows: int) -> tuple[np.ndarray, np.ndarray]:
