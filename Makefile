@@ -14,12 +14,14 @@ PINNED  := -c constraints.txt --build-constraint constraints.txt
 INSTALL := -m pip --quiet --disable-pip-version-check --no-input install
 SECTION := .ci/section
 PEERS   := .venv-bench
+RIVALS  := .venv-bench-decide
 
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
-        bench bench-logit bench-scale bench-threads bench-update format clean
+        bench bench-logit bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
+        bench-offpolicy bench-delay bench-layout bench-coldstart format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
 
@@ -42,6 +44,12 @@ $(PEERS)/.made: bench/requirements.txt .ci/make-venv .ci/find-python
 	@echo "Installing the peers to compare with, in $(PEERS)"
 	@.ci/make-venv $(PEERS)
 	@$(PEERS)/bin/python $(INSTALL) -r bench/requirements.txt
+	@touch $@
+
+$(RIVALS)/.made: bench/requirements-decide.txt .ci/make-venv .ci/find-python
+	@echo "Installing the peers of decide to compare with, in $(RIVALS)"
+	@.ci/make-venv $(RIVALS)
+	@$(RIVALS)/bin/python $(INSTALL) --no-deps -r bench/requirements-decide.txt
 	@touch $@
 
 install: $(VENV)/.all
@@ -84,7 +92,8 @@ format: $(VENV)/.all
 
 # ---- benchmarks -----------------------------------------------------------------------------------------------------
 
-bench: bench-logit bench-update bench-threads bench-scale
+bench: bench-logit bench-update bench-threads bench-scale \
+       bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart
 
 bench-logit: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
@@ -92,7 +101,16 @@ bench-logit: $(VENV)/.all $(PEERS)/.made
 bench-update bench-threads bench-scale: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*
 
+bench-bandits bench-regret bench-slate: bench-%: $(VENV)/.all $(RIVALS)/.made
+	@$(BIN)/python -m bench.$* --peers $(RIVALS)/bin/python
+
+bench-offpolicy: $(VENV)/.all $(RIVALS)/.made
+	@$(BIN)/python -m bench.offpolicy --peer $(RIVALS)/bin/python
+
+bench-delay bench-layout bench-coldstart: bench-%: $(VENV)/.all
+	@$(BIN)/python -m bench.$*
+
 clean:
-	rm -rf $(VENV) $(PEERS) site dist demo-output bench/results bench/.data .hypothesis
+	rm -rf $(VENV) $(PEERS) $(RIVALS) site dist demo-output bench/results bench/.data .hypothesis
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
