@@ -62,7 +62,7 @@ def main(file: Path, repeats: int) -> None:
     lacking = [name for name in ("torch", "mypy_extensions") if find_spec(name) is None]
     sys.meta_path.append(_Finder(lacking))
     import numpy as np
-    from obp import __version__, ope  # type: ignore[import-not-found]  # lives in the peers' environment
+    from obp import __version__, ope
 
     data = dict(np.load(file))
     n_rows = len(data["action"])

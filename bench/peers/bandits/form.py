@@ -1,7 +1,7 @@
 """The form of a peer, and what is measured of it. Imports numpy only.
 
 python -m bench.peers.bandits.form MODULE:CLASS speed
-python -m bench.peers.bandits.form MODULE:CLASS regret WORLD SEED ROUNDS
+python -m bench.peers.bandits.form MODULE:CLASS regret WORLD SEEDS ROUNDS
 
 prints a line of JSON.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Protocol
@@ -28,6 +28,8 @@ from bench.peers.bandits.worlds import WORLDS, Moments, World  # noqa: E402
 BATCH = 100
 #: Blocks timed; the best counts, as others share the machine.
 BLOCKS = 5
+#: Seconds after which no further block is timed.
+LONG = 5.0
 
 
 class Peer(Protocol):
@@ -35,8 +37,8 @@ class Peer(Protocol):
 
     label: str
     package: str
-    #: What of it is slow, and is timed on fewer.
-    slow: bool
+    #: Batches it learns before it is timed; where that is one, learning takes seconds and is timed then.
+    warm: int
 
     def __init__(self, world: World, seed: int) -> None: ...
 
@@ -72,54 +74,50 @@ def regret(kind: type[Peer], world: World, seed: int, n_rounds: int) -> dict[str
     return {"regret": total, "curve": curve[tenth - 1 :: tenth], "cpu": time.process_time() - began}
 
 
+def best_rate(count: int, work: Callable[[], object]) -> float:
+    """Return how many a second of CPU time, in the best of some blocks, or in one that takes long."""
+    spent: list[float] = []
+    while len(spent) < BLOCKS and sum(spent) < LONG:
+        began = time.process_time()
+        work()
+        spent.append(time.process_time() - began)
+    return count / min(spent)
+
+
 def speed(kind: type[Peer]) -> dict[str, Any]:
     """Return decisions and updates a second of CPU time, after it has learned from two thousand answers."""
     world = WORLDS["reference"]()
     peer, rng = kind(world, 0), np.random.default_rng(1)
     many = world.moments(rng, 2000)
-    answered = [many.part(start, start + BATCH) for start in range(0, 2000, BATCH)]
-    outcomes = []
-    for moments in answered:
+    outcomes, learning = [], 0.0
+    for start in range(0, peer.warm * BATCH, BATCH):
+        moments = many.part(start, start + BATCH)
         prepared = peer.prepare(moments)
         shown = np.asarray(peer.decide(prepared))
         probability = world.probabilities(moments, 0)[np.arange(BATCH), shown]
         outcomes.append((prepared, shown, (rng.random(BATCH) < probability).astype(np.float64)))
+        began = time.process_time()
         peer.learn(*outcomes[-1])
-    n_single, n_batches = (100, 2) if peer.slow else (2000, 20)
-    singles = [peer.prepare(many.part(i, i + 1)) for i in range(n_single)]
-    rates: dict[str, float] = {}
+        learning += time.process_time() - began
+    singles = [peer.prepare(many.part(i, i + 1)) for i in range(1000 if peer.warm > 1 else 20)]
+    rates = {
+        "decide singly": best_rate(len(singles), lambda: [peer.decide(single) for single in singles]),
+        "decide by 100": best_rate(len(outcomes) * BATCH, lambda: [peer.decide(outcome[0]) for outcome in outcomes]),
+    }
+    if peer.warm == 1:
+        return {"rates": rates | {"learn by 100": BATCH / learning}, "peak": peak_gib()}
 
-    def timed(name: str, count: int, work: Callable[[], None]) -> None:
-        spent = []
-        for _ in range(BLOCKS):
-            began = time.process_time()
-            work()
-            spent.append(time.process_time() - began)
-        rates[name] = count / min(spent)
-
-    def decide_singly() -> None:
-        for single in singles:
-            peer.decide(single)
-
-    def decide_batches() -> None:
-        for prepared, _, _ in outcomes[:n_batches]:
-            peer.decide(prepared)
-
-    def learn_batches() -> None:
-        for outcome in outcomes[:n_batches]:
+    def learn(some: Sequence[Any]) -> None:
+        for outcome in some:
             peer.learn(*outcome)
 
-    def learn_singly() -> None:
-        for i, single in enumerate(singles[:300]):
-            _, shown, rewards = outcomes[i // BATCH]
-            peer.decide(single) if needs_decision else None
-            peer.learn(single, shown[i % BATCH : i % BATCH + 1], rewards[i % BATCH : i % BATCH + 1])
-
-    needs_decision = getattr(peer, "needs_decision", False)
-    timed("decide singly", n_single, decide_singly)
-    timed("decide by 100", n_batches * BATCH, decide_batches)
-    timed("learn by 100", n_batches * BATCH, learn_batches)
-    timed("learn singly", min(n_single, 300), learn_singly)
+    rates["learn by 100"] = best_rate(len(outcomes) * BATCH, lambda: learn(outcomes))
+    for single in singles[:BATCH]:  # what some remember of a decision when they learn from it
+        peer.decide(single)
+    of_one = [
+        (singles[i], *(values[i % BATCH : i % BATCH + 1] for values in outcomes[i // BATCH][1:])) for i in range(300)
+    ]
+    rates["learn singly"] = best_rate(len(of_one), lambda: learn(of_one))
     return {"rates": rates, "peak": peak_gib()}
 
 
@@ -131,8 +129,8 @@ def main(which: str, task: str, *more: str) -> None:
     if task == "speed":
         found |= speed(kind)
     else:
-        world, seed, n_rounds = more
-        found |= regret(kind, WORLDS[world](), int(seed), int(n_rounds))
+        world, seeds, n_rounds = more
+        found["runs"] = [regret(kind, WORLDS[world](), seed, int(n_rounds)) for seed in range(int(seeds))]
     print(json.dumps(found))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from bayesianbandits import Arm, BayesianGLM, ExponentialForgetting, LipschitzContextualAgent, ThompsonSampling
+from bayesianbandits import Arm, BayesianGLM, LipschitzContextualAgent, StabilizedForgetting, ThompsonSampling
 from bayesianbandits.featurizers import FunctionArmFeaturizer
 
 from bench.peers.bandits.worlds import Moments, World
@@ -14,14 +14,16 @@ from bench.peers.bandits.worlds import Moments, World
 class Thompson:
     """Its defaults, as its documentation sets up a model that arms share."""
 
-    label, package, slow = "bayesianbandits Thompson", "bayesianbandits", False
+    label, package, warm = "bayesianbandits Thompson", "bayesianbandits", 20
 
     def __init__(self, world: World, seed: int) -> None:
         self.keep = world.keep
         self.agent: Any = LipschitzContextualAgent(
             arms=[Arm(i) for i in range(world.n_actions)],
             policy=ThompsonSampling(),
-            arm_featurizer=FunctionArmFeaturizer(lambda x, action_tokens: x.reshape(len(x), len(action_tokens), -1).transpose(0, 2, 1)),
+            arm_featurizer=FunctionArmFeaturizer(
+                lambda x, action_tokens: x.reshape(len(x), len(action_tokens), -1).transpose(0, 2, 1)
+            ),
             learner=BayesianGLM(alpha=1.0, link="logit"),
             random_seed=seed,
         )
@@ -36,6 +38,6 @@ class Thompson:
 
     def learn(self, prepared: Any, actions: np.ndarray, rewards: np.ndarray) -> None:
         if self.keep < 1:
-            self.agent.learner.decay(ExponentialForgetting(self.keep))
+            self.agent.learner.decay(StabilizedForgetting(self.keep))
         x = prepared.reshape(len(actions), len(self.agent.arms), -1)[np.arange(len(actions)), actions]
         self.agent.learner.partial_fit(x, rewards)

@@ -11,11 +11,15 @@ from bench.peers.bandits.worlds import Moments, World
 
 
 class _Linear:
-    package, slow, kind = "contextualbandits", False, LinUCB
+    package, warm, kind = "contextualbandits", 20, LinUCB
 
     def __init__(self, world: World, seed: int) -> None:
-        self.model: Any = self.kind(world.n_actions, fit_intercept=False, random_state=seed + 1, njobs=1, **self.options())
-        self.model.fit(np.zeros((1, world.moments(np.random.default_rng(0), 1).contexts.shape[1])), np.zeros(1, int), np.zeros(1))
+        self.model: Any = self.kind(
+            world.n_actions, fit_intercept=False, random_state=seed + 1, njobs=1, **self.options()
+        )
+        self.model.fit(
+            np.zeros((1, world.moments(np.random.default_rng(0), 1).contexts.shape[1])), np.zeros(1, int), np.zeros(1)
+        )
 
     def options(self) -> dict[str, Any]:
         return {}

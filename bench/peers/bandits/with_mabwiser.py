@@ -11,7 +11,7 @@ from bench.peers.bandits.worlds import Moments, World
 
 
 class _Linear:
-    package, slow = "mabwiser", False
+    package, warm = "mabwiser", 20
 
     def __init__(self, world: World, seed: int) -> None:
         self.model: Any = MAB(list(range(world.n_actions)), self.policy(), seed=seed)

@@ -12,11 +12,12 @@ from bench.peers.bandits.worlds import Moments, World, logistic
 class Draw:
     """A logistic model with all covariances, N(0, 1) prior, a draw for each decision."""
 
-    label, package, slow = "plain numpy draw", "numpy", False
+    label, package, warm = "plain numpy draw", "numpy", 20
 
     def __init__(self, world: World, seed: int) -> None:
         self.rng, k = np.random.default_rng(seed), world.n_params
-        self.precision, self.mean, self.keep = np.eye(k), np.zeros(k), world.keep
+        self.precision, self.keep = np.eye(k), world.keep
+        self.mean: np.ndarray = np.zeros(k)
         self.root = np.eye(k)
 
     def prepare(self, moments: Moments) -> Any:
@@ -37,9 +38,7 @@ class Draw:
         for _ in range(5):
             p = logistic(x @ params)
             hessian = self.precision + (x.T * (p * (1 - p))) @ x
-            params = params + np.linalg.solve(
-                hessian, x.T @ (rewards - p) - self.precision @ (params - self.mean)
-            )
+            params = params + np.linalg.solve(hessian, x.T @ (rewards - p) - self.precision @ (params - self.mean))
         p = logistic(x @ params)
         self.precision = self.precision + (x.T * (p * (1 - p))) @ x
         self.mean = params

@@ -27,7 +27,7 @@ for _name, _path in (("obp", [str(Path(_found.origin).parent)]), ("obp.policy", 
 class Upper:
     """LinUCB with its defaults."""
 
-    label, package, slow = "obp LinUCB", "obp", True
+    label, package, warm = "obp LinUCB", "obp", 20
 
     def __init__(self, world: World, seed: int) -> None:
         from obp.policy.linear import LinUCB

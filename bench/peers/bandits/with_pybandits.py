@@ -13,12 +13,14 @@ from bench.peers.bandits.worlds import Moments, World
 class Thompson:
     """Its defaults."""
 
-    label, package, slow = "pybandits", "pybandits", True
+    label, package, warm = "pybandits", "pybandits", 1
 
     def __init__(self, world: World, seed: int) -> None:
         width = world.moments(np.random.default_rng(0), 1).contexts.shape[1]
         np.random.seed(seed)  # noqa: NPY002  it has no seed of its own
-        self.model: Any = CmabBernoulli.cold_start(action_ids={f"a{i:02d}" for i in range(world.n_actions)}, n_features=width)
+        self.model: Any = CmabBernoulli.cold_start(
+            action_ids={f"a{i:02d}" for i in range(world.n_actions)}, n_features=width
+        )
 
     def prepare(self, moments: Moments) -> Any:
         return moments.contexts
@@ -27,4 +29,6 @@ class Thompson:
         return np.array([int(action[1:]) for action in self.model.predict(context=prepared)[0]])
 
     def learn(self, prepared: Any, actions: np.ndarray, rewards: np.ndarray) -> None:
-        self.model.update(actions=[f"a{action:02d}" for action in actions], rewards=rewards.astype(int).tolist(), context=prepared)
+        self.model.update(
+            actions=[f"a{action:02d}" for action in actions], rewards=rewards.astype(int).tolist(), context=prepared
+        )

@@ -13,7 +13,7 @@ from bench.peers.bandits.worlds import Moments, World
 class Upper:
     """LinUCB with its defaults."""
 
-    label, package, slow = "river LinUCB", "river", True
+    label, package, warm = "river LinUCB", "river", 20
 
     def __init__(self, world: World, seed: int) -> None:
         self.model: Any = LinUCBDisjoint(seed=seed)

@@ -11,7 +11,7 @@ from bench.peers.bandits.worlds import Moments, World
 
 
 class _Vowpal:
-    package, slow, options = "vowpalwabbit", False, ""
+    package, warm, options = "vowpalwabbit", 20, ""
 
     def __init__(self, world: World, seed: int) -> None:
         self.rng = np.random.default_rng(seed)

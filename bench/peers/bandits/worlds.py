@@ -57,7 +57,7 @@ class World(Protocol):
 
 def logistic(value: np.ndarray) -> np.ndarray:
     """Return ``1 / (1 + exp(-value))``."""
-    return 1 / (1 + np.exp(-value))
+    return np.asarray(1 / (1 + np.exp(-value)))
 
 
 class Reference:
@@ -78,7 +78,7 @@ class Reference:
         outer = np.einsum("ni,kj->nkij", x, self.actions).reshape(n, 20, 45)
         return Moments(x, np.concatenate([outer, np.broadcast_to(x[:, None, :5], (n, 20, 5))], axis=2))
 
-    def probabilities(self, moments: Moments, at: int) -> np.ndarray:
+    def probabilities(self, moments: Moments, at: int) -> np.ndarray:  # noqa: ARG002
         return logistic(moments.features @ self.theta)
 
 
@@ -120,7 +120,7 @@ class Disjoint:
         features[:, range(10), range(10)] = x[:, None]
         return Moments(x, features.reshape(n, 10, 60))
 
-    def probabilities(self, moments: Moments, at: int) -> np.ndarray:
+    def probabilities(self, moments: Moments, at: int) -> np.ndarray:  # noqa: ARG002
         return logistic(moments.contexts @ self.theta.T)
 
 
@@ -133,10 +133,10 @@ class Plain:
         self.actions = np.eye(20)
         self.chance = logistic(-3 + 0.3 * np.random.default_rng(3).normal(size=20))
 
-    def moments(self, rng: np.random.Generator, n: int) -> Moments:
+    def moments(self, rng: np.random.Generator, n: int) -> Moments:  # noqa: ARG002
         return Moments(np.ones((n, 1)), np.broadcast_to(self.actions, (n, 20, 20)))
 
-    def probabilities(self, moments: Moments, at: int) -> np.ndarray:
+    def probabilities(self, moments: Moments, at: int) -> np.ndarray:  # noqa: ARG002
         return np.broadcast_to(self.chance, (len(moments), 20))
 
 

@@ -72,6 +72,16 @@ def test_one_at_a_time_gives_the_same_numbers(link: Link) -> None:
         np.testing.assert_allclose((first + means[i] * second) / (1 - variances[i] * second), shift[i], rtol=1e-7)
 
 
+def test_a_link_of_ones_own_works_one_at_a_time_too() -> None:
+    class Own(LogitLink):
+        """A logit under another name."""
+
+    for answer, mean, variance in zip(ANSWERS, PREDICTORS, [0.5, 3.0, 1.0, 2.0, 10.0], strict=True):
+        np.testing.assert_allclose(
+            tilt_of(Own())(float(answer), float(mean), variance), tilt_of(LogitLink())(float(answer), mean, variance)
+        )
+
+
 @pytest.mark.parametrize("mean", [-1e4, -50.0, 50.0, 1e4])
 @pytest.mark.parametrize("link", [Probit(), LogitLink()], ids=lambda link: link.name)
 def test_sites_far_out_are_finite(link: Link, mean: float) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from math import erfc, exp, pi, sqrt
 
+import numpy as np
+
 from revealed.models.glm.links import GaussianLink, Link, LogitLink, PoissonLink, Probit
 
 #: ``(answer, mean, variance) -> (first, second)``.
@@ -27,7 +29,17 @@ def tilt_of(link: Link) -> Tilt:
             return (answer - mean) / (noise + variance), 1 / (noise + variance)
 
         return gaussian
-    return {Probit: _probit, LogitLink: _logit, PoissonLink: _poisson}[type(link)]
+    known: dict[type, Tilt] = {Probit: _probit, LogitLink: _logit, PoissonLink: _poisson}
+    if type(link) in known:
+        return known[type(link)]
+
+    def of_site(answer: float, mean: float, variance: float) -> tuple[float, float]:
+        site, pull = link.site(np.array([answer]), np.array([mean]), np.array([variance]))
+        precision, shift = float(site[0]), float(pull[0])
+        left = 1 + variance * precision
+        return (shift - precision * mean) / left, precision / left
+
+    return of_site
 
 
 def _probit(answer: float, mean: float, variance: float) -> tuple[float, float]:
