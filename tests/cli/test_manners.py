@@ -27,6 +27,10 @@ COMMANDS = (
     "wtp",
     "elasticities",
     "demand",
+    "learn",
+    "decide",
+    "evaluate",
+    "replay",
 )
 HEAVY = ("numpy", "scipy", "pyarrow", "pandas", "polars", "duckdb", "matplotlib", "jax", "formulaic", "narwhals")
 

@@ -29,7 +29,7 @@ def test_the_demo_tells_what_the_library_finds(run: Run, folder: Path) -> None:
     pictures = {
         f"{name}.{kind}" for name in ("estimates", "demand", "shares", "calibration") for kind in ("png", "svg")
     }
-    assert files == {"swissmetro.csv", "fit.json", "report.html"} | pictures
+    assert files == {"swissmetro.csv", "fit.json", "report.html", "policy.toml", "policy.json"} | pictures
     assert (folder / "demo-output" / "report.html").read_text().count("<svg") == 4
 
     # the command it ends with, on the file it wrote, finds the same
@@ -55,7 +55,8 @@ def test_the_demo_without_matplotlib(invoke: Invoke, folder: Path, monkeypatch: 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     result = invoke("demo")
     assert "pip install 'revealed[plots]'" in result.stdout
-    assert {path.name for path in (folder / "demo-output").iterdir()} == {"swissmetro.csv", "fit.json", "report.html"}
+    files = {path.name for path in (folder / "demo-output").iterdir()}
+    assert files == {"swissmetro.csv", "fit.json", "report.html", "policy.toml", "policy.json"}
 
 
 @pytest.mark.parametrize("name", datasets.names())

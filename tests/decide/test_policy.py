@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from revealed.choices.feedback import Feedback, read_feedback
@@ -196,7 +197,19 @@ def test_a_specification_that_cannot_be_is_refused(sections: dict[str, Any], mes
         LearningPolicy.fresh(specification(**sections))
 
 
+def test_a_missing_cell_is_refused_with_its_row(learned: LearningPolicy) -> None:
+    table = shown(30, 3).table
+    cells = table["segment"].to_pylist()
+    cells[6] = None
+    column = table.column_names.index("segment")
+    log = Feedback.from_table(table.set_column(column, "segment", pa.array(cells)), learned.columns)
+    with pytest.raises(DataError, match=r"(?s)missing.*segment.*row 7"):
+        learned.probabilities(log)
+
+
 def test_bad_decisions_are_refused(learned: LearningPolicy) -> None:
+    with pytest.raises(SpecificationError, match="'hat' is given twice"):
+        learned.decide({"segment": "new"}, ["hat", "hat"], seed=0)
     with pytest.raises(DataError, match=r"(?s)no 'segment' in the context.*did you mean 'segmnt'"):
         learned.decide({"segmnt": "new"}, seed=0)
     with pytest.raises(SpecificationError, match="cannot show 4 of 3"):

@@ -15,6 +15,7 @@ from revealed.cli.exits import EXIT_CODES, Commands
 from revealed.cli.fit import fit
 from revealed.cli.options import expanded
 from revealed.cli.policies import decide, evaluate, learn
+from revealed.cli.replay import replay
 from revealed.cli.simulate import simulate
 from revealed.cli.validate import validate
 from revealed.cli.whatif import whatif
@@ -57,7 +58,7 @@ def start(
 _PANELS = {
     "Start": (demo, datasets, simulate),
     "Estimate": (describe, fit, validate, compare),
-    "Decide": (learn, decide, evaluate),
+    "Decide": (learn, decide, evaluate, replay),
     "Ask": (whatif, wtp, elasticities, demand),
 }
 for _panel, _commands in _PANELS.items():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from revealed.cli.datasets import export_log
+from revealed.cli.demo_policy import SPECIFICATION, Lesson, chapter_of, learn_a_policy
 from revealed.cli.options import Json
 from revealed.cli.screen import Screen
 from revealed.errors import MissingExtraError, OutputError
@@ -44,6 +45,7 @@ class _Findings:
     dearer: WhatIf
     prices: tuple[WhatIf, ...]
     validation: Validation
+    lesson: Lesson
 
 
 def demo(
@@ -76,6 +78,7 @@ def demo(
             "elasticities": found.elasticities.to_dict(),
             "whatif": found.dearer.to_dict(),
             "validation": found.validation.to_dict(),
+            "policy": found.lesson.to_dict(),
             "files": [str(file) for file in files],
             "command": _command(output),
         }
@@ -95,6 +98,7 @@ def _find_out(log: ChoiceLog) -> _Findings:
         dearer=fit.whatif(log, _DEARER, cost="cost"),
         prices=tuple(fit.whatif(log, f"cost[alternative == 'train'] *= {factor:.1f}") for factor in _PRICES),
         validation=validate(model, log, folds=5),
+        lesson=learn_a_policy(),
     )
 
 
@@ -116,7 +120,14 @@ def _story(found: _Findings) -> Iterator[Section]:
             ),
         ),
     )
-    yield from (_weights(found), _worth(found), _dearer(found), _response(found), _trust(found))
+    yield from (
+        _weights(found),
+        _worth(found),
+        _dearer(found),
+        _response(found),
+        _trust(found),
+        chapter_of(found.lesson, 6),
+    )
 
 
 def _weights(found: _Findings) -> Section:
@@ -264,7 +275,10 @@ def _write(
     data, fit, report = folder / "swissmetro.csv", folder / "fit.json", folder / "report.html"
     export_log(log, data)
     found.fit.save(fit)
-    files = [data, fit]
+    specification, policy = folder / "policy.toml", folder / "policy.json"
+    write_whole(specification, SPECIFICATION)
+    found.lesson.policy.save(policy)
+    files = [data, fit, specification, policy]
     for name, (figure, _) in pictures.items():
         files += [save_picture(figure, folder / f"{name}{suffix}") for suffix in (".png", ".svg")]
     illustrated = dict(zip(pictures, (as_picture(*pair) for pair in pictures.values()), strict=True))
@@ -304,4 +318,8 @@ The data are in {folder / "swissmetro.csv"}: one row per choice and alternative.
 For your own file, say which columns are the choice situation, the alternative and the choice:
 
   {_program()} fit yours.csv --case trip --alternative mode --chosen taken --utility "C(mode) + price"
+
+For what you showed and what was clicked, write a file such as {folder / "policy.toml"}, and:
+
+  {_program()} learn yours.toml shown.csv --out policy.json
 """

@@ -8,11 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
-from revealed.cli.feedback import open_feedback
+from revealed.cli.feedback import TextOptions, open_feedback, open_policy
 from revealed.cli.options import Json, Report
 from revealed.cli.results import require_writable, write_report
 from revealed.cli.screen import Screen, remark
-from revealed.errors import SpecificationError
+from revealed.errors import DataError, Problem, SpecificationError
 
 PolicyFile = Annotated[Path, typer.Argument(help="A policy that `revealed learn` wrote.", metavar="POLICY")]
 LogFile = Annotated[
@@ -25,6 +25,7 @@ def learn(
         Path, typer.Argument(help="What the policy is made of, in TOML; or a policy that goes on learning (JSON).")
     ],
     log: LogFile,
+    text: TextOptions,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the policy.", metavar="FILE")] = None,
     seed: Annotated[int, typer.Option(help="Of the exploration; kept in the policy.", min=0)] = 0,
     report: Report = None,
@@ -41,11 +42,14 @@ def learn(
     screen = Screen(json)
     require_writable(report, out)
     if specification.suffix.lower() == ".json":
-        policy = LearningPolicy.load(specification)
+        policy = open_policy(specification)
     else:
         policy = LearningPolicy.fresh(Specification.read(specification), seed)
     with screen.working(f"Reading {log}"):
-        feedback = open_feedback(log, policy.columns.roles())
+        feedback = open_feedback(log, policy.columns.roles(), text)
+    if policy.learned_from(feedback):
+        problem = Problem(f"{specification} has learned from just this log", "learn from each answer once")
+        raise DataError(str(log), [problem])
     with screen.working("Learning"):
         policy = policy.learn(feedback)
     sections = sections_of_policy(policy)
@@ -75,13 +79,12 @@ def decide(
 
     revealed decide policy.json --context '{"segment": "new"}' --k 3
     """
-    from revealed.decide.policy import LearningPolicy
     from revealed.report.policy import sections_of_decision
 
     screen = Screen(json)
     asked = _json(context, "--context", dict)
-    candidates = None if among is None else _json(among, "--among", list)
-    decision = LearningPolicy.load(policy).decide(asked, candidates, seed=number, count=k, person=person)
+    candidates = None if among is None else _candidates(among)
+    decision = open_policy(policy).decide(asked, candidates, seed=number, count=k, person=person)
     screen.show(sections_of_decision(decision))
     screen.document(decision.to_dict())
 
@@ -89,6 +92,7 @@ def decide(
 def evaluate(
     policy: PolicyFile,
     log: LogFile,
+    text: TextOptions,
     report: Report = None,
     json: Json = False,
 ) -> None:
@@ -99,13 +103,12 @@ def evaluate(
     revealed evaluate policy.json other-days.csv
     """
     from revealed.answer.offpolicy import compare_policies
-    from revealed.decide.policy import LearningPolicy
 
     screen = Screen(json)
     require_writable(report)
-    learned = LearningPolicy.load(policy)
+    learned = open_policy(policy)
     with screen.working(f"Reading {log}"):
-        feedback = open_feedback(log, learned.columns.roles())
+        feedback = open_feedback(log, learned.columns.roles(), text)
     with screen.working("Asking the policy what it would show"):
         answer = compare_policies(feedback, {policy.stem: learned})
     screen.show(answer)
@@ -118,6 +121,16 @@ def evaluate(
     screen.document({**answer.to_dict(), "learned_from_this_log": seen})
 
 
+def _candidates(text: str) -> list[Any]:
+    """Return labels, as text, and records."""
+    found = []
+    for item in _json(text, "--among", list):
+        if isinstance(item, bool) or not isinstance(item, str | int | float | dict):
+            raise SpecificationError(f"--among takes labels or records in braces, not {json_module.dumps(item)}")
+        found.append(item if isinstance(item, dict) else str(item))
+    return found
+
+
 def _json(text: str, option: str, kind: type[Any]) -> Any:
     try:
         value = json_module.loads(text)
@@ -125,5 +138,5 @@ def _json(text: str, option: str, kind: type[Any]) -> Any:
         raise SpecificationError(f"{option} is not JSON: {error}") from None
     if not isinstance(value, kind):
         wanted = "an object in braces" if kind is dict else "a list in brackets"
-        raise SpecificationError(f"{option} must be {wanted}, not {text}")
+        raise SpecificationError(f"{option} must be {wanted}, as JSON, not {text}")
     return value

@@ -13,10 +13,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from jaxtyping import Float, Int
 
 from revealed.choices.feedback import Feedback
-from revealed.choices.feedback_checks import FeedbackColumns, codes_of
+from revealed.choices.feedback_checks import FeedbackColumns
 from revealed.choices.policy import Decision
 from revealed.decide.catalogue import Catalogue
 from revealed.decide.explore import Explorer, Limits, rule_named
@@ -137,6 +138,9 @@ class LearningPolicy:
         if not records:
             raise SpecificationError("no candidate was given, and none met so far; learn first, or give candidates")
         labels = [str(record[self.catalogue.column]) for record in records]
+        twice = [label for number, label in enumerate(labels) if label in labels[:number]]
+        if twice:
+            raise SpecificationError(f"the candidate {twice[0]!r} is given twice; give each once")
         business = self.specification.business
         eligible = business.eligible(labels)
         if not 1 <= count <= min(len(labels), _POSITIONS):
@@ -220,11 +224,12 @@ class LearningPolicy:
                 learned = learned.faded(learn.keep)
             learned = learned.learn(rows.slice(start, stop), rewards[start:stop])
         prior = self.prior
-        if learn.meta_prior:
+        if learn.meta_prior and first:
+            # Once: later the answers of before are not at hand to start again with. To estimate it anew, learn anew.
             prior = meta_prior(learned, space.groups, space.group_names)
-            if first and learn.keep == 1:
+            if learn.keep == 1:
                 learned = restarted(learned, prior, space.groups, rows, rewards)
-            else:  # the answers of before are not at hand: their evidence stays, the prior beneath it changes
+            else:  # a replay would keep all: the evidence stays as it faded, the prior beneath it changes
                 learned = learned.with_prior(prior.mean_of(space.groups), prior.variance_of(space.groups))
         logs = (*self.logs, digest_of(outcomes))
         return replace(self, space=space, model=learned, catalogue=catalogue, prior=prior, logs=logs)
@@ -253,6 +258,7 @@ class LearningPolicy:
         eligible = self.specification.business.eligible(labels)
         items = self.catalogue.table(labels)
         context = {key: column for key, column in self._fields_of(feedback).items() if key not in items}
+        self._require_cells(feedback, context)
         first, of_row = _distinct(context, feedback.n_rows)
         n_actions = len(labels)
         found = np.empty((len(first), n_actions))
@@ -275,6 +281,13 @@ class LearningPolicy:
             ]
             found[some] = np.mean(each_pool, axis=0)
         return np.asarray(found[of_row])
+
+    def _require_cells(self, feedback: Feedback, context: Mapping[str, Any]) -> None:
+        """Raise DataError, with rows of the log, for missing or infinite cells of fields that are not optional."""
+        for field in self.space.specification.fields:
+            for source in field.sources:
+                if source in context and not field.optional:
+                    _ = feedback.numbers(source) if feedback.holds_numbers(source) else feedback.labels(source)
 
     # ---- files ----------------------------------------------------------------------------------------------------
 
@@ -347,6 +360,15 @@ class LearningPolicy:
         return cls.from_dict(data)
 
 
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """Return cells as numbers, a missing one as a cell of its own."""
+    cells = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    cells = pa.concat_arrays(cells.chunks) if isinstance(cells, pa.ChunkedArray) else cells
+    if pa.types.is_dictionary(cells.type):
+        cells = cells.dictionary_decode()
+    return np.asarray(pc.dictionary_encode(cells, null_encoding="encode").indices.to_numpy(zero_copy_only=False))
+
+
 def digest_of(feedback: Feedback) -> str:
     """Return a digest of what was shown in a log and what came of it."""
     digest = blake2b("\0".join(feedback.actions.labels).encode(), digest_size=16)
@@ -359,6 +381,6 @@ def _distinct(columns: Mapping[str, pa.ChunkedArray], n_rows: int) -> tuple[np.n
     """Return the first row of each distinct context, and which of them each row has."""
     if not columns:
         return np.zeros(1, np.int64), np.zeros(n_rows, np.int64)
-    codes = np.column_stack([codes_of(column) for column in columns.values()])
+    codes = np.column_stack([_codes(column) for column in columns.values()])
     _, first, of_row = np.unique(codes, axis=0, return_index=True, return_inverse=True)
     return first, of_row.reshape(-1)

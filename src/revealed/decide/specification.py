@@ -74,7 +74,8 @@ class Learning:
     keep : float
         The share of what was learned that is kept from batch to batch, for worlds that drift.
     meta_prior : bool
-        Whether to estimate the prior of each group of features from a first fit, and start again from it.
+        Whether to estimate the prior of each group of features from a first fit to the first log, and start again from
+        it. A fresh policy that learns from all logs estimates it anew.
     """
 
     link: str = "logit"
