@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 from typing import Any
@@ -34,10 +35,16 @@ _NO_LIBRARY = "with_numpy:Draw"
 WORK = ("decide singly", "decide by 100", "learn by 100", "learn singly")
 
 
+def one_thread() -> dict[str, str]:
+    """Return the environment with every library kept to one thread from its start: numpy reads it when it is loaded."""
+    names = ("OMP", "OPENBLAS", "MKL", "NUMEXPR", "VECLIB_MAXIMUM", "NUMBA")
+    return os.environ | {f"{name}_NUM_THREADS": "1" for name in names}
+
+
 def measured(python: str, which: str, *task: str) -> dict[str, Any] | None:
     """Return what a peer printed, or None, after saying why, if it did not run."""
     command = [python, "-m", "bench.peers.bandits.form", f"bench.peers.bandits.{which}", *task]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=one_thread())
     if done.returncode:
         why = done.stderr.strip().splitlines()[-1:] or ["no message"]
         report.note(f"left out: {which}: {why[0]}")
@@ -101,7 +108,7 @@ def main() -> None:
         columns += [work, "ours is ×"]
     report.table([*columns, "peak GiB"], rows, left=("policy", "version"))
     command = [sys.executable, "-m", "bench.peers.bandits.sparse_updates"]
-    sparse = json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+    sparse = json.loads(subprocess.run(command, capture_output=True, text=True, check=True, env=one_thread()).stdout)
     report.note("sparse diagonal: " + ", ".join(f"{name} {rate:,.0f}/s" for name, rate in sparse["rates"].items()))
     goals(found, sparse["rates"])
     report.save("bandits", {"found": found, "sparse": sparse})

@@ -31,6 +31,7 @@ COMMANDS = (
     "decide",
     "evaluate",
     "replay",
+    "layout",
 )
 HEAVY = ("numpy", "scipy", "pyarrow", "pandas", "polars", "duckdb", "matplotlib", "jax", "formulaic", "narwhals")
 

@@ -16,13 +16,10 @@ from importlib import import_module
 from importlib.metadata import version
 from typing import Any, Protocol
 
-from bench.peers.measure import peak_gib, pin_threads
+import numpy as np
 
-pin_threads()
-
-import numpy as np  # noqa: E402
-
-from bench.peers.bandits.worlds import WORLDS, Moments, World  # noqa: E402
+from bench.peers.bandits.worlds import WORLDS, Moments, World
+from bench.peers.measure import peak_gib
 
 #: Decided and learned together.
 BATCH = 100

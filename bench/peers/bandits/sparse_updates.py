@@ -5,14 +5,11 @@ from __future__ import annotations
 import json
 import time
 
-from bench.peers.measure import peak_gib, pin_threads
+import numpy as np
 
-pin_threads()
-
-import numpy as np  # noqa: E402
-
-from revealed.models.glm.diagonal import DiagonalPosterior  # noqa: E402
-from revealed.models.glm.links import link_named  # noqa: E402
+from bench.peers.measure import peak_gib
+from revealed.models.glm.diagonal import DiagonalPosterior
+from revealed.models.glm.links import link_named
 
 N_FEATURES, N_ACTIVE, N_ANSWERS = 1_000_000, 100, 20_000
 

@@ -13,6 +13,7 @@ from revealed.cli.describe import describe
 from revealed.cli.elasticities import demand, elasticities
 from revealed.cli.exits import EXIT_CODES, Commands
 from revealed.cli.fit import fit
+from revealed.cli.layout import layout
 from revealed.cli.options import expanded
 from revealed.cli.policies import decide, evaluate, learn
 from revealed.cli.replay import replay
@@ -58,7 +59,7 @@ def start(
 _PANELS = {
     "Start": (demo, datasets, simulate),
     "Estimate": (describe, fit, validate, compare),
-    "Decide": (learn, decide, evaluate, replay),
+    "Decide": (learn, decide, evaluate, replay, layout),
     "Ask": (whatif, wtp, elasticities, demand),
 }
 for _panel, _commands in _PANELS.items():
