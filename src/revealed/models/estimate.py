@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -29,6 +29,20 @@ SAMPLE_FROM = 20_000
 _FIRST_SAMPLE, _SECOND_SHARE = 1_200, 0.12
 
 ERRORS = ("classic", "robust", "clustered")
+
+
+@runtime_checkable
+class Constrained(Protocol):
+    """What is imposed on the parameters of a model; see :class:`revealed.models.model.Model`."""
+
+    @property
+    def fixed(self) -> Mapping[str, float]: ...  # noqa: D102
+    @property
+    def bounds(self) -> Mapping[str, tuple[float | None, float | None]]: ...  # noqa: D102
+    @property
+    def ridge(self) -> float: ...  # noqa: D102
+    @property
+    def prior(self) -> Mapping[str, tuple[float, float]]: ...  # noqa: D102
 
 
 def estimate(
@@ -147,7 +161,7 @@ def named_vector(
     return vector
 
 
-def region_of(model: Model, names: tuple[str, ...]) -> Region:
+def region_of(model: Constrained, names: tuple[str, ...]) -> Region:
     """Return the bounds of the parameters; a fixed one has both at its value."""
     lower, upper = np.full(len(names), -np.inf), np.full(len(names), np.inf)
     for name, (low, high) in model.bounds.items():
@@ -163,13 +177,13 @@ def region_of(model: Model, names: tuple[str, ...]) -> Region:
     return Region(np.where(fixed, held, lower), np.where(fixed, held, upper))
 
 
-def prior_of(model: Model, names: tuple[str, ...]) -> Gaussian | None:
+def prior_of(model: Constrained, names: tuple[str, ...]) -> Gaussian | None:
     """Return the Gaussian prior of a model, None if it has none."""
     if not model.ridge and not model.prior:
         return None
     return Gaussian.ridge(model.ridge, len(names)) + Gaussian.independent(model.prior, names)
 
 
-def free_of(model: Model, names: tuple[str, ...], at_bound: tuple[str, ...]) -> np.ndarray:
+def free_of(model: Constrained, names: tuple[str, ...], at_bound: tuple[str, ...]) -> np.ndarray:
     """Return which parameters were estimated: neither held (fixed, or between equal bounds) nor at a bound."""
     return ~(region_of(model, names).fixed | np.isin(names, at_bound))

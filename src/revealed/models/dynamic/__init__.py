@@ -1,0 +1,27 @@
+"""Choices over time: decision processes, their estimators, and what they rest on. Imports models to choices."""
+
+from revealed.models.dynamic.fit import DynamicFit
+from revealed.models.dynamic.model import DynamicModel
+from revealed.models.dynamic.nfxp import NestedFixedPoint
+from revealed.models.dynamic.panel import Panel
+from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.reward import LinearReward
+from revealed.models.dynamic.solve import Solution, SolveOptions, solved
+from revealed.models.dynamic.space import StateSpace
+from revealed.models.dynamic.transitions import EstimatedTransitions, by_increments, counted
+
+__all__ = [
+    "DecisionProcess",
+    "DynamicFit",
+    "DynamicModel",
+    "EstimatedTransitions",
+    "LinearReward",
+    "NestedFixedPoint",
+    "Panel",
+    "Solution",
+    "SolveOptions",
+    "StateSpace",
+    "by_increments",
+    "counted",
+    "solved",
+]

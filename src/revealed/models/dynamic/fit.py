@@ -1,0 +1,120 @@
+"""A fitted decision process: rewards, what they lead to, how sure that is. Imports its own room and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from revealed.errors import SpecificationError, nearest
+from revealed.evidence import Evidence, Status
+from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.reward import LinearReward
+from revealed.models.dynamic.solve import Solution
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class DynamicFit:
+    """Rewards linear in parameters, estimated from choices over time.
+
+    Parameters
+    ----------
+    method, citation : str
+    process : DecisionProcess
+    linear : LinearReward
+    params : ndarray of float64, shape (K,)
+    evidence : Evidence
+        Of the choices, at the estimates.
+    status : Status
+    covariances : mapping
+        ``{kind: (K, K)}``: classic, robust, and clustered by person.
+    free : ndarray of bool, shape (K,)
+    solution : Solution
+        What the process comes to under the estimated rewards.
+    n_observations, n_persons : int
+    transition_log_likelihood : float or None
+        Of the moves, where transitions were estimated.
+    assumptions, remarks : tuple of str
+        What the estimates lean on, what they are relative to; what to know of the data.
+    errors : str
+        Which covariance is shown by default.
+    trail : tuple of ndarray
+        The parameters of each outer step, where the method has several (nested pseudo-likelihood).
+    """
+
+    method: str
+    citation: str
+    process: DecisionProcess
+    linear: LinearReward
+    params: Float[np.ndarray, " K"]
+    evidence: Evidence
+    status: Status
+    covariances: Mapping[str, Float[np.ndarray, "K K"]]
+    free: Bool[np.ndarray, " K"]
+    solution: Solution
+    n_observations: int
+    n_persons: int
+    transition_log_likelihood: float | None = None
+    assumptions: tuple[str, ...] = ()
+    remarks: tuple[str, ...] = ()
+    errors: str = "clustered"
+    trail: tuple[np.ndarray, ...] = field(default=())
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters."""
+        return self.linear.names
+
+    def __getitem__(self, name: str) -> float:
+        """Return one estimate by name."""
+        if name not in self.names:
+            raise SpecificationError(f"no parameter {name!r}; {nearest(name, self.names)}")
+        return float(self.params[self.names.index(name)])
+
+    @property
+    def log_likelihood(self) -> float:
+        """The log-likelihood of the choices."""
+        return self.evidence.log_likelihood
+
+    @property
+    def full_log_likelihood(self) -> float:
+        """The log-likelihood of choices and moves."""
+        return self.log_likelihood + (self.transition_log_likelihood or 0.0)
+
+    @property
+    def reward(self) -> Float[np.ndarray, "S A"]:
+        """The estimated reward of each action in each state."""
+        return self.linear.of(self.params)
+
+    def covariance(self, errors: str | None = None) -> Float[np.ndarray, "K K"]:
+        """Return a covariance matrix of the estimates.
+
+        Raises
+        ------
+        SpecificationError
+            For a kind that is not there.
+        """
+        kind = errors or self.errors
+        if kind not in self.covariances:
+            raise SpecificationError(f"no standard errors {kind!r}; {nearest(kind, self.covariances)}")
+        return self.covariances[kind]
+
+    def standard_errors(self, errors: str | None = None) -> Float[np.ndarray, " K"]:
+        """Return standard errors; NaN for what is not identified, zero for what was not estimated."""
+        return np.sqrt(np.diag(self.covariance(errors)))
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.names, self.params, strict=True))
+        ending = "" if self.status.sound and self.solution.converged else "; NOT SOUND: " + "; ".join(self.messages())
+        return f"DynamicFit({self.method}: {told}; log-likelihood {self.log_likelihood:.3f}{ending})"
+
+    def messages(self) -> list[str]:
+        """Return what a reader must know, in words."""
+        found = self.status.messages()
+        if not self.solution.converged:
+            found.append(
+                f"the values were not solved: the last step still changed them by {self.solution.residual:.1e}"
+            )
+        return [*found, *self.remarks]

@@ -1,0 +1,85 @@
+r"""Rewards linear in parameters, written as a utility formula over states and actions. Imports models and choices.
+
+The same language as for static models: the states are choice situations, the actions alternatives, and how often each
+action was taken in a state is a log of counts. A static logit of that log is what one gets for a discount factor of
+zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+from jaxtyping import Bool, Float
+
+from revealed.choices.columns import Columns
+from revealed.choices.log import ChoiceLog
+from revealed.errors import SpecificationError
+from revealed.models.design import Design
+from revealed.models.dynamic.space import StateSpace
+from revealed.models.utility import Utility, read_utility
+
+
+def log_of_states(
+    space: StateSpace,
+    actions: tuple[str, ...],
+    counts: Float[np.ndarray, "S A"],
+    available: Bool[np.ndarray, "S A"] | None = None,
+) -> ChoiceLog:
+    """Return a choice log of counts in which each state is a case and each action an alternative."""
+    n_states, n_actions = counts.shape
+    for role in ("case", "alternative", "chosen", "available"):
+        if role in space.columns:
+            raise SpecificationError(f"a column of the state cannot be called {role!r}; give it another name")
+    columns: dict[str, pa.Array] = {
+        "case": pa.array(np.repeat(np.arange(n_states), n_actions)),
+        "alternative": pa.DictionaryArray.from_arrays(
+            np.tile(np.arange(n_actions, dtype=np.int32), n_states), pa.array(list(actions))
+        ),
+        "chosen": pa.array(counts.ravel()),
+    }
+    if available is not None:
+        columns["available"] = pa.array(available.ravel())
+    each = pa.array(np.repeat(np.arange(n_states), n_actions))
+    columns |= {name: space.table.column(name).take(each) for name in space.columns}
+    roles = Columns(available=None if available is None else "available")
+    return ChoiceLog.from_table(pa.table(columns), roles, counts=True, attributes=space.columns, source="states")
+
+
+@dataclass(frozen=True, eq=False)
+class LinearReward:
+    r"""Rewards :math:`r(s, a) = x(s, a)^\top\theta`.
+
+    Parameters
+    ----------
+    design : Design
+    log : ChoiceLog
+        Of the states.
+    """
+
+    design: Design
+    log: ChoiceLog
+
+    @classmethod
+    def read(cls, utility: Utility, log: ChoiceLog, reference: Mapping[str, str] | None = None) -> LinearReward:
+        """Read a formula against a log of states; see :func:`revealed.models.utility.read_utility`."""
+        return cls(read_utility(utility, log, reference), log)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters."""
+        return self.design.names
+
+    @cached_property
+    def features(self) -> Float[np.ndarray, "S A K"]:
+        """What the parameters multiply."""
+        self.design.require_clean(self.log)
+        matrix = self.design.matrix(self.log)
+        return np.ascontiguousarray(matrix.reshape(len(self.names), self.log.n_cases, -1).transpose(1, 2, 0))
+
+    def of(self, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, "S A"]:
+        """Return the rewards."""
+        return np.asarray(self.features @ params)
