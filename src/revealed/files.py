@@ -1,16 +1,19 @@
-"""Writing a file or a folder whole or not at all. Imports the errors only."""
+"""Writing a file or a folder whole or not at all, and reading JSON. Imports the errors only."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, TypeVar
 
-from revealed.errors import OutputError
+from revealed.errors import DataError, OutputError, Problem
+
+Saved = TypeVar("Saved")
 
 
 def write_whole(path: str | os.PathLike[str], content: str | bytes) -> Path:
@@ -83,3 +86,35 @@ def _mode_for(target: Path, new: int = 0o666) -> int:
     mask = os.umask(0)
     os.umask(mask)
     return new & ~mask
+
+
+def load_saved(path: str | os.PathLike[str], build: Callable[[dict[str, Any]], Saved], remedy: str) -> Saved:
+    """Return what a JSON file of ours holds.
+
+    Parameters
+    ----------
+    path : path
+    build : callable
+        What turns the data of such a file into an object; raises KeyError, TypeError, ValueError or AttributeError
+        where parts are missing or odd, and errors of ours for all that it refuses itself.
+    remedy : str
+        What to do about a file that is none: which call writes such files.
+
+    Raises
+    ------
+    DataError
+        If the file cannot be read, is no JSON, or parts of it are missing or spoiled.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+        if isinstance(data, dict):
+            return build(data)
+        what = "not what is saved in such files"
+    except OSError as error:
+        absent = isinstance(error, FileNotFoundError)
+        what = "there is no such file" if absent else f"cannot be read: {error.strerror or error}"
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        what = f"is not JSON: {error}"
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        what = f"parts missing or spoiled ({error})"
+    raise DataError(str(path), [Problem(what, remedy)])

@@ -1,12 +1,12 @@
-"""Which column of a table plays which role in a choice. Imports only the errors."""
+"""Which column of a table plays which role, and what is wrong with a table's roles. Imports only the errors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
-from revealed.errors import SpecificationError, nearest
+from revealed.errors import Problem, SpecificationError, nearest
 
 _OPTIONS = ("counts", "outside", "attributes", "where", "text")
 
@@ -59,8 +59,7 @@ class Columns:
 
     def roles(self) -> dict[str, str]:
         """Return ``{role: column}`` for the roles that are filled."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {role: column for role, column in named.items() if column is not None}
+        return filled_roles(self)
 
     @classmethod
     def named(cls, columns: Columns | None, roles: Mapping[str, object]) -> Columns:
@@ -77,8 +76,7 @@ class Columns:
                 raise SpecificationError(f"how a text file is written goes into text=: text=TextFormat({role}=…)")
             if role not in known:
                 raise SpecificationError(f"no role or option {role!r}; {nearest(role, [*known, *_OPTIONS])}")
-            if not isinstance(column, str) and not (column is None and role not in ("case", "alternative", "chosen")):
-                raise SpecificationError(f"{role}= takes the name of a column, not {column!r}")
+            require_name(role, column, optional=role not in ("case", "alternative", "chosen"))
         return replace(columns or cls(), **roles)  # type: ignore[arg-type]
 
     def resolve(self, name: str, present: Sequence[str]) -> str | None:
@@ -102,3 +100,41 @@ class Columns:
         if found is None or found not in present:
             raise SpecificationError(f"no column {name!r} in {source}; {nearest(name, present)}")
         return found
+
+
+def filled_roles(columns: Any) -> dict[str, str]:
+    """Return ``{role: column}`` for the roles of a dataclass of columns that are filled."""
+    named = {field.name: getattr(columns, field.name) for field in fields(columns)}
+    return {role: column for role, column in named.items() if column is not None}
+
+
+def require_name(role: str, column: object, *, optional: bool) -> None:
+    """Raise SpecificationError unless a role is given the name of a column, or None where it is optional."""
+    if not isinstance(column, str) and not (column is None and optional):
+        raise SpecificationError(f"{role}= takes the name of a column, not {column!r}")
+
+
+def role_problems(roles: Mapping[str, str], present: Sequence[str], may_share: Collection[str]) -> list[Problem]:
+    """Return a problem for each role whose column is not there, with the nearest names, and for each column with two.
+
+    Parameters
+    ----------
+    roles : mapping from role to column
+    present : sequence of str
+        The columns of the table.
+    may_share : collection of str
+        The two roles that one column may play.
+    """
+    missing = [
+        Problem(f"no column {column!r} for the role {role!r}", f"name it with {role}=…; {nearest(column, present)}")
+        for role, column in roles.items()
+        if column not in present
+    ]
+    names = list(roles)
+    doubled = [
+        Problem(f"the roles {a!r} and {b!r} have the same column", "give each role a column of its own")
+        for i, a in enumerate(names)
+        for b in names[i + 1 :]
+        if roles[a] == roles[b] and {a, b} != set(may_share)
+    ]
+    return missing + doubled

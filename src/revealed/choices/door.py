@@ -7,7 +7,7 @@ import pyarrow as pa
 
 from revealed.choices.arrange import Rows, plain, require_no_counts, with_cases_together, with_outside_option
 from revealed.choices.checks import find_problems
-from revealed.choices.columns import Columns
+from revealed.choices.columns import Columns, role_problems
 from revealed.choices.levels import levels_in
 from revealed.choices.log import ChoiceLog
 from revealed.errors import ColumnError, DataError, Problem, SpecificationError, nearest
@@ -53,31 +53,14 @@ def admit(
 
 def require_columns(present: list[str], columns: Columns, attributes: tuple[str, ...], source: str) -> None:
     """Raise ColumnError naming each role and attribute whose column is not there, with the nearest names."""
-    problems = [
-        Problem(
-            what=f"no column {column!r} for the role {role!r}",
-            remedy=f"name it with {role}=…; {nearest(column, present)}",
-        )
-        for role, column in columns.roles().items()
-        if column not in present
-    ]
+    problems = role_problems(columns.roles(), present, ("case", "person"))
     problems += [
         Problem(what=f"no column {name!r} among the attributes", remedy=nearest(name, present))
         for name in attributes
         if columns.resolve(name, present) is None
     ]
-    doubled = [(a, b) for a, b in _pairs(columns.roles()) if columns.roles()[a] == columns.roles()[b]]
-    problems += [
-        Problem(what=f"the roles {a!r} and {b!r} have the same column", remedy="give each role a column of its own")
-        for a, b in doubled
-    ]
     if problems:
         raise ColumnError(source, problems)
-
-
-def _pairs(roles: dict[str, str]) -> list[tuple[str, str]]:
-    names = list(roles)
-    return [(a, b) for i, a in enumerate(names) for b in names[i + 1 :] if {a, b} != {"case", "person"}]
 
 
 def join(log: ChoiceLog, other: ChoiceLog) -> ChoiceLog:

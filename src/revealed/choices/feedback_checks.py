@@ -12,8 +12,9 @@ from jaxtyping import Int
 
 from revealed.choices.arrange import is_missing
 from revealed.choices.cells import SHOWN, text_among_numbers
+from revealed.choices.columns import filled_roles, require_name, role_problems
 from revealed.choices.kinds import as_numbers, holds_numbers, one_array
-from revealed.errors import DataError, Problem, SpecificationError, nearest
+from revealed.errors import ColumnError, Problem, SpecificationError, nearest
 
 
 class FeedbackRoles(TypedDict, total=False):
@@ -60,8 +61,7 @@ class FeedbackColumns:
 
     def roles(self) -> dict[str, str]:
         """Return ``{role: column}`` for the roles that are filled."""
-        named = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {role: column for role, column in named.items() if column is not None}
+        return filled_roles(self)
 
     @classmethod
     def named(cls, columns: FeedbackColumns | None, roles: Mapping[str, object]) -> FeedbackColumns:
@@ -76,28 +76,15 @@ class FeedbackColumns:
         for role, column in roles.items():
             if role not in known:
                 raise SpecificationError(f"no role {role!r} of feedback; {nearest(role, known)}")
-            if not isinstance(column, str) and not (column is None and role in ("position", "person", "time")):
-                raise SpecificationError(f"{role}= takes the name of a column, not {column!r}")
+            require_name(role, column, optional=role in ("position", "person", "time"))
         return replace(columns or cls(), **roles)  # type: ignore[arg-type]
 
 
 def require_columns(present: list[str], columns: FeedbackColumns, source: str) -> None:
-    """Raise DataError naming each role whose column is not there, with the nearest names, or is taken twice."""
-    roles = columns.roles()
-    problems = [
-        Problem(f"no column {column!r} for the role {role!r}", f"name it with {role}=…; {nearest(column, present)}")
-        for role, column in roles.items()
-        if column not in present
-    ]
-    names = list(roles)
-    problems += [
-        Problem(f"the roles {a!r} and {b!r} have the same column", "give each role a column of its own")
-        for i, a in enumerate(names)
-        for b in names[i + 1 :]
-        if roles[a] == roles[b] and (a, b) != ("decision", "person")
-    ]
+    """Raise ColumnError naming each role whose column is not there, with the nearest names, or is taken twice."""
+    problems = role_problems(columns.roles(), present, ("decision", "person"))
     if problems:
-        raise DataError(source, problems)
+        raise ColumnError(source, problems)
 
 
 def codes_of(column: pa.ChunkedArray) -> Int[np.ndarray, " rows"]:

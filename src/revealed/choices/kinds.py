@@ -66,3 +66,11 @@ def plain_column(column: pa.ChunkedArray) -> pa.ChunkedArray:
     if pa.types.is_dictionary(kind) and str(kind.value_type) == "string_view":
         return column.cast(pa.dictionary(kind.index_type, pa.large_string()))
     return column
+
+
+def as_full(table: pa.Table) -> pa.Table:
+    """Return a table whose schema says which columns lack no cell: those decode from Parquet in half the time."""
+    fields = [
+        field.with_nullable(bool(column.null_count)) for field, column in zip(table.schema, table.columns, strict=True)
+    ]
+    return pa.table(table.columns, schema=pa.schema(fields, metadata=table.schema.metadata))

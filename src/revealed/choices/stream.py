@@ -145,7 +145,7 @@ class ChoiceStream(Described):
             return self.facts.levels
         if column not in self._levels:
             found: list[Levels] = []
-            for table in self.files.tables([column], self._batch_rows or self._rows_of_batch([column])):
+            for table in self.files.tables([column], self._rows_of_batch([column])):
                 found.append(levels_in(table.column(column)))
                 if len(found) > _PARTS_MERGED:
                     found = [union_of(found)]
@@ -236,7 +236,7 @@ class ChoiceStream(Described):
         self, names: list[str] | None, facts: Facts | None, problems: list[Problem] | None = None
     ) -> Iterator[ChoiceLog]:
         """Yield batches; without facts, with those of their own; what is wrong with the cases goes to ``problems``."""
-        rows = self._batch_rows or self._rows_of_batch(names)
+        rows = self._rows_of_batch(names)
         tables = self.files.tables(names, rows)
         if problems is not None:
             tables = self._with_cases(tables, problems)
@@ -253,7 +253,9 @@ class ChoiceStream(Described):
             )
 
     def _rows_of_batch(self, names: list[str] | None) -> int:
-        """Return how many rows of some columns (None: all) take the memory of a batch."""
+        """Return how many rows of some columns (None: all) a batch has: as told, else what its memory holds."""
+        if self._batch_rows:
+            return self._batch_rows
         row = sum(_bytes_of(self.schema.field(name).type) for name in names or self.schema.names)
         return max(BATCH_BYTES // max(row, 1), _LEAST_ROWS)
 

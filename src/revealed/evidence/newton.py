@@ -272,7 +272,6 @@ class _Climb:
         self.tolerance = tolerance
         self.max_passes = max_passes
         self.detail = detail
-        self.n_cases = 0
         self.passes = 0
         self.radius = np.inf
         self.flat_steps = 0
@@ -330,16 +329,16 @@ class _Climb:
     def _step_on_scores(self, hint: _Hint) -> None:
         """Step with the full log's score and a sample's information: twice where that will do, else once."""
         precision = hint.information + self.prior.precision
-        score, objective = self._score()
+        score, objective, n_cases = self._score()
         for last in (False, True):
             free = ~(self.region.fixed | self.region.stuck(self.params, score))
             step = _bounded_step(score, precision, free, self.params, self.region, np.inf)
-            left = hint.error * float(np.sqrt(max(score[free] @ step[free], 0.0) / max(self.n_cases, 1)))
+            left = hint.error * float(np.sqrt(max(score[free] @ step[free], 0.0) / max(n_cases, 1)))
             came_from, self.params = self.params, self.region.clip(self.params + step)
             if last or not self.tolerance < left < 1.5 * self.tolerance / hint.error:
                 return
             try:
-                after, reached = self._score()
+                after, reached, _ = self._score()
             except EvidenceError:  # the log-likelihood is not finite there
                 reached = -np.inf
             if reached < objective:  # the sample misled: on from where it was better
@@ -348,11 +347,10 @@ class _Climb:
             precision = _learned(precision, self.params - came_from, score - after)
             score, objective = after, reached
 
-    def _score(self) -> tuple[Float[np.ndarray, " K"], float]:
-        """Return score and objective from a pass for the score alone."""
+    def _score(self) -> tuple[Float[np.ndarray, " K"], float, int]:
+        """Return score, objective and the number of cases from a pass for the score alone."""
         evidence = self._take(self.params, Detail.SCORE)
-        self.n_cases = evidence.n_cases
-        return evidence.score + self.prior.score(evidence.point), self._objective(evidence)
+        return evidence.score + self.prior.score(evidence.point), self._objective(evidence), evidence.n_cases
 
     def _newton_step(
         self, score: np.ndarray, information: np.ndarray, free: np.ndarray, n_cases: int

@@ -26,6 +26,9 @@ from revealed.models.law import Prediction
 from revealed.models.model import Model
 from revealed.models.utility import Utility, read_utility
 
+#: Doubles per row and parameter that a compiled block works in: the design, its derivative, and their copies.
+_DOUBLES = 4
+
 #: Arrays of one case by formula: attributes (alternatives, columns), or parameters (columns,).
 ByFormula = Mapping[str, Any]
 
@@ -127,7 +130,7 @@ class AutodiffLaw:
         tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
         sums = _compiled(self.model, self._widths, detail >= Detail.INFORMATION)
         with jax.enable_x64(True):
-            for block in blocks_of(partition, 4 * k):
+            for block in blocks_of(partition, _DOUBLES * k):
                 attributes, available, chosen = self._dense(log, block)
                 values, scores, information = (np.asarray(a) for a in sums(params, attributes, available, chosen))
                 scores = scores.reshape(-1, k)
@@ -149,7 +152,7 @@ class AutodiffLaw:
         probability, logsum = np.empty(log.n_rows), np.empty(log.n_cases)
         predicted = _compiled_prediction(self.model, self._widths)
         with jax.enable_x64(True):
-            for block in blocks_of(Partition(log, 0, log.n_cases), 4 * len(self.names)):
+            for block in blocks_of(Partition(log, 0, log.n_cases), _DOUBLES * len(self.names)):
                 attributes, available, _ = self._dense(log, block)
                 shares, sums = (np.asarray(a) for a in predicted(params, attributes, available))
                 n_cases = block.case_stop - block.case_start
