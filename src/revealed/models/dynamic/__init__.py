@@ -1,8 +1,10 @@
 """Choices over time: decision processes, their estimators, and what they rest on. Imports models to choices."""
 
+from revealed.models.dynamic.ccp import ConditionalChoice
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.model import DynamicModel
 from revealed.models.dynamic.nfxp import NestedFixedPoint
+from revealed.models.dynamic.npl import NestedPseudoLikelihood
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward
@@ -11,12 +13,14 @@ from revealed.models.dynamic.space import StateSpace
 from revealed.models.dynamic.transitions import EstimatedTransitions, by_increments, counted
 
 __all__ = [
+    "ConditionalChoice",
     "DecisionProcess",
     "DynamicFit",
     "DynamicModel",
     "EstimatedTransitions",
     "LinearReward",
     "NestedFixedPoint",
+    "NestedPseudoLikelihood",
     "Panel",
     "Solution",
     "SolveOptions",

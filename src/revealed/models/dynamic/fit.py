@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
@@ -87,6 +87,10 @@ class DynamicFit:
     def reward(self) -> Float[np.ndarray, "S A"]:
         """The estimated reward of each action in each state."""
         return self.linear.of(self.params)
+
+    def leaning_on(self, *assumptions: str) -> DynamicFit:
+        """Return the fit with further assumptions named."""
+        return replace(self, assumptions=(*self.assumptions, *assumptions))
 
     def covariance(self, errors: str | None = None) -> Float[np.ndarray, "K K"]:
         """Return a covariance matrix of the estimates.

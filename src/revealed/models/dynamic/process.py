@@ -160,9 +160,11 @@ class DecisionProcess:
         found = []
         for number, action in enumerate(self.actions):
             states = np.flatnonzero(self.mask[:, number])
-            rows = self.transitions[number][states]
-            first = rows[[0]].toarray()
-            if abs(rows - sparse.csr_array(np.ones((len(states), 1)) @ first)).max() < _SUM:
+            rows = sparse.csr_array(self.transitions[number][states])
+            first = rows[[0]]
+            if first.nnz * len(states) != rows.nnz:  # else the same cells may be filled in each row
+                continue
+            if abs(rows - sparse.kron(np.ones((len(states), 1)), first)).max() < _SUM:
                 found.append(action)
         return tuple(found)
 
