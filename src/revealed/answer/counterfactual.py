@@ -1,0 +1,465 @@
+r"""What would happen over time if something were different: another world, solved, and cohorts living in it.
+
+Imports models to choices. A change is written as for static what-ifs (:mod:`revealed.answer.grammar`), on the columns
+of states and on what is available; the discount factor and transitions can be replaced. Both worlds are solved at the
+estimates and at draws of them, from the same cohorts, so that what differs is the change alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from revealed.answer.base import Answer, require_whole, unique
+from revealed.answer.change import Change
+from revealed.answer.cohort import Paths, expected_paths, steady_after
+from revealed.answer.grammar import read_change
+from revealed.answer.interval import Estimate, require_level
+from revealed.answer.population import EVERYONE
+from revealed.answer.scenario import Scenario
+from revealed.answer.table import Column, Table
+from revealed.choices.expression import Labels, evaluate
+from revealed.errors import SpecificationError, nearest
+from revealed.models.dynamic.fit import DynamicFit
+from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.reward import LinearReward
+from revealed.models.dynamic.solve import Solution, solved
+
+#: Above this share of state-periods in states that the data never saw, a warning is due.
+_UNSEEN = 0.01
+#: Cells that are looked at for a steady state.
+_STEADY = 2_000
+
+Start = Float[np.ndarray, " S"] | Mapping[str, Float[np.ndarray, " S"]] | None
+
+
+@dataclass(frozen=True, eq=False)
+class World:
+    """A process, the rewards in it as a formula, and what is paid.
+
+    Parameters
+    ----------
+    process : DecisionProcess
+    linear : LinearReward
+    payment : ndarray of float64, shape (S, A)
+    """
+
+    process: DecisionProcess
+    linear: LinearReward
+    payment: Float[np.ndarray, "S A"]
+
+    def solved(self, params: Float[np.ndarray, " K"], near: Float[np.ndarray, " S"] | None = None) -> Solution:
+        """Return what people do in it."""
+        return solved(self.process, self.linear.of(params), near)
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """A number period by period with its interval.
+
+    Parameters
+    ----------
+    value, low, high : ndarray of float64, shape (T,)
+        Low and high are NaN where no interval was asked for.
+    """
+
+    value: Float[np.ndarray, " T"]
+    low: Float[np.ndarray, " T"]
+    high: Float[np.ndarray, " T"]
+
+
+@dataclass(frozen=True)
+class SegmentOverTime:
+    """What a cohort does in both worlds.
+
+    Parameters
+    ----------
+    segment : str
+    before, after, difference : mapping
+        ``{measure: Series}``: the share of each action, ``"paid"`` and, where an action leaves, ``"stayed"``.
+    surplus : Estimate
+        The change of expected discounted surplus of a member, in utility, or in money where its utility is known.
+    """
+
+    segment: str
+    before: Mapping[str, Series]
+    after: Mapping[str, Series]
+    difference: Mapping[str, Series]
+    surplus: Estimate
+
+
+@dataclass(frozen=True, repr=False)
+class OverTime(Answer):
+    """What would happen over time if something were different.
+
+    Parameters
+    ----------
+    changes : tuple of str
+    actions : tuple of str
+    periods : int
+    segments : tuple of SegmentOverTime
+        Everyone first.
+    steady_before, steady_after : int or None
+        After how many periods each world has settled.
+    unit : str
+        Of surplus.
+    level : float
+    """
+
+    changes: tuple[str, ...]
+    actions: tuple[str, ...]
+    periods: int
+    segments: tuple[SegmentOverTime, ...]
+    steady_before: int | None
+    steady_after: int | None
+    unit: str
+    level: float
+    assumptions: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+    def of(self, segment: str = EVERYONE) -> SegmentOverTime:
+        """Return a segment.
+
+        Raises
+        ------
+        SpecificationError
+            If there is none of that name.
+        """
+        for one in self.segments:
+            if one.segment == segment:
+                return one
+        raise SpecificationError(f"no segment {segment!r}; {nearest(segment, [one.segment for one in self.segments])}")
+
+    def table(self) -> Table:
+        """Return one row for each segment and measure at the end, with the change and its interval."""
+        return self.at(self.periods)
+
+    def at(self, period: int) -> Table:
+        """Return one row for each segment and measure in a period, from 1; shares in points where they change."""
+        if not 1 <= period <= self.periods:
+            raise SpecificationError(f"no period {period!r}; there are 1 to {self.periods}")
+        several = len(self.segments) > 1
+        columns = (
+            *((Column("segment", "text"),) if several else ()),
+            Column("measure", "text"),
+            Column("before"),
+            Column("after"),
+            Column("change"),
+            Column("low"),
+            Column("high"),
+        )
+        rows = []
+        for one in self.segments:
+            for measure in one.before:
+                change = one.difference[measure]
+                series = (one.before[measure].value, one.after[measure].value, change.value, change.low, change.high)
+                rows.append(
+                    (*((one.segment,) if several else ()), measure, *(float(each[period - 1]) for each in series))
+                )
+            gain = one.surplus
+            name = f"surplus ({self.unit})"
+            rows.append((*((one.segment,) if several else ()), name, 0.0, gain.value, gain.value, gain.low, gain.high))
+        title = f"After {period} periods, if {'; '.join(self.changes)}" if self.changes else "If nothing changes"
+        return Table(title, columns, tuple(rows), unique(self.warnings, self._settling(), self.assumptions))
+
+    def path(self, segment: str = EVERYONE) -> Table:
+        """Return every measure of a segment, period by period, after the change."""
+        one = self.of(segment)
+        measures = list(one.after)
+        columns = (Column("period", "integer"), *(Column(f"{name} {when}") for name in measures for when in _WHEN))
+        rows = tuple(
+            (period + 1, *(float(world[name].value[period]) for name in measures for world in (one.before, one.after)))
+            for period in range(self.periods)
+        )
+        return Table(f"Period by period, {segment}", columns, rows)
+
+    def _settling(self) -> tuple[str, ...]:
+        def told(steady: int | None) -> str:
+            return "does not settle" if steady is None else f"settles after {steady} periods"
+
+        return (f"the world as it is {told(self.steady_before)}; the other {told(self.steady_after)}",)
+
+
+_WHEN = ("before", "after")
+
+
+@dataclass(frozen=True)
+class OverTimeOptions:
+    """How the future is drawn up.
+
+    Parameters
+    ----------
+    level : float
+        Of the intervals.
+    draws : int
+        Draws of the parameters; 0 for no intervals.
+    seed : int
+    errors : str, optional
+        The covariance of the estimates; by default the one the fit shows.
+    """
+
+    level: float = 0.95
+    draws: int = 200
+    seed: int = 0
+    errors: str | None = None
+
+    def __post_init__(self) -> None:
+        require_whole(self.draws, "draws", 0)
+        require_whole(self.seed, "seed", 0)
+        require_level(self.level)
+
+
+def over_time(
+    fit: DynamicFit,
+    *changes: str | Change,
+    periods: int = 24,
+    start: Start = None,
+    paid: str | None = None,
+    leaving: str | None = None,
+    money: str | None = None,
+    discount: float | None = None,
+    process: DecisionProcess | None = None,
+    options: OverTimeOptions | None = None,
+) -> OverTime:
+    """Return what cohorts do, period by period, as things are and after some changes.
+
+    Parameters
+    ----------
+    fit : DynamicFit
+    *changes : str or Change
+        On columns of states, which are choice situations here, with actions as alternatives:
+        ``"price[alternative == 'monthly'] += 1"``, ``"available[alternative == 'annual'] = 0"``, ``"remove annual"``.
+    periods : int
+    start : ndarray of float64, shape (S,), or mapping from segment to such, optional
+        How many members begin in each state; by default as many as the data saw choices in it.
+    paid : str, optional
+        What a member pays, as an expression on columns of states, evaluated in both worlds.
+    leaving : str, optional
+        The action by which a member leaves: retention is then a measure.
+    money : str, optional
+        The parameter that a unit of money multiplies, for surplus in money; its negative is the worth of a unit.
+    discount : float, optional
+        Another discount factor in the other world.
+    process : DecisionProcess, optional
+        The other world's process, where transitions differ: of the same states and actions.
+    options : OverTimeOptions, optional
+
+    Raises
+    ------
+    SpecificationError
+        For a change, measure, start or process that cannot be.
+    """
+    require_whole(periods, "periods", 1)
+    options = options or OverTimeOptions()
+    horizon = fit.process.horizon
+    if horizon is not None and periods > horizon:
+        raise SpecificationError(f"{periods} periods, but the process ends after {horizon}")
+    scenario = Scenario.of(fit.linear.log)
+    as_is = World(fit.process, fit.linear, _payment(paid, scenario, fit.process))
+    for change in map(read_change, changes):
+        scenario = change.apply(scenario)
+    scenario.require_choice()
+    other = _other_world(fit, scenario, process, discount, paid)
+    cohorts, weight = _cohorts(fit, start)
+    number = None if leaving is None else fit.process.index(leaving)
+    worth = None if money is None else _place(fit, money)
+    draws = _draws(fit, options)
+
+    def measured(params: np.ndarray, near: tuple[np.ndarray | None, np.ndarray | None]) -> _Both:
+        found = [
+            world.solved(params, value if world.process.horizon is None else None)
+            for world, value in zip((as_is, other), near, strict=True)
+        ]
+        lives = [
+            expected_paths(world.process, solution.policy, cohorts, periods, world.payment, number)
+            for world, solution in zip((as_is, other), found, strict=True)
+        ]
+        values = [solution.value if solution.value.ndim == 1 else solution.value[0] for solution in found]
+        gain = cohorts @ (values[1] - values[0]) / (1.0 if worth is None else -params[worth])
+        return _Both(lives[0], lives[1], found[0], found[1], gain)
+
+    at = measured(fit.params, (None, None))
+    near = (at.solution_before.value, at.solution_after.value)
+    drawn = [measured(params, near) for params in draws]
+    weights = np.concatenate([[weight / weight.sum()], np.eye(len(weight))])
+    names = (EVERYONE, *(start if isinstance(start, Mapping) else ()))
+    segments = tuple(
+        _segment(name, share, at, drawn, fit.process.actions, leaving is not None, paid is not None, options)
+        for name, share in zip(names, weights, strict=False)
+    )
+    steady = [
+        steady_after(world.process, solution.policy, cohorts * weight[:, None], _STEADY)
+        for world, solution in ((as_is, at.solution_before), (other, at.solution_after))
+    ]
+    return OverTime(
+        changes=(*(text for text, _ in scenario.changes), *_told(discount, process)),
+        actions=fit.process.actions,
+        periods=periods,
+        segments=segments,
+        steady_before=steady[0],
+        steady_after=steady[1],
+        unit="utility" if money is None else "money",
+        level=options.level,
+        assumptions=(*fit.assumptions, "members know the new world, and that it stays"),
+        warnings=_warnings(fit, at, weight, scenario),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Both:
+    """Both worlds at some parameters."""
+
+    before: Paths
+    after: Paths
+    solution_before: Solution
+    solution_after: Solution
+    gain: Float[np.ndarray, " G"]
+
+
+def _segment(
+    name: str,
+    share: Float[np.ndarray, " G"],
+    at: _Both,
+    drawn: list[_Both],
+    actions: tuple[str, ...],
+    leaves: bool,
+    pays: bool,
+    options: OverTimeOptions,
+) -> SegmentOverTime:
+    def measures(paths: Paths) -> dict[str, np.ndarray]:
+        mix = np.einsum("g,tga->at", share, paths.actions)
+        found = dict(zip(actions, mix, strict=True))
+        if pays:
+            found["paid"] = paths.paid @ share
+        if leaves:
+            found["stayed"] = paths.stayed @ share
+        return found
+
+    before, after = measures(at.before), measures(at.after)
+    many = [(measures(one.before), measures(one.after)) for one in drawn]
+    gains = np.array([one.gain @ share for one in drawn])
+    gain = float(at.gain @ share)
+    low, high = _interval(gains, options.level) if len(gains) else (np.nan, np.nan)
+    error = float(gains.std(ddof=1)) if len(gains) > 1 else float("nan")
+    return SegmentOverTime(
+        name,
+        {key: _series(value, [one[0][key] for one in many], options.level) for key, value in before.items()},
+        {key: _series(value, [one[1][key] for one in many], options.level) for key, value in after.items()},
+        {
+            key: _series(after[key] - before[key], [one[1][key] - one[0][key] for one in many], options.level)
+            for key in before
+        },
+        Estimate(gain, error, float(low), float(high), options.level, "simulation"),
+    )
+
+
+def _series(value: np.ndarray, drawn: list[np.ndarray], level: float) -> Series:
+    if not drawn:
+        nothing = np.full(len(value), np.nan)
+        return Series(value, nothing, nothing)
+    low, high = _interval(np.array(drawn), level)
+    return Series(value, low, high)
+
+
+def _interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def _draws(fit: DynamicFit, options: OverTimeOptions) -> Float[np.ndarray, "draws K"]:
+    spread = fit.covariance(options.errors)
+    if not options.draws or not np.isfinite(spread).all():
+        return np.empty((0, len(fit.params)))
+    values, vectors = np.linalg.eigh(spread)
+    root = vectors * np.sqrt(np.maximum(values, 0.0))
+    normals = np.random.default_rng(options.seed).standard_normal((options.draws, len(fit.params)))
+    return np.asarray(fit.params + normals @ root.T)
+
+
+def _other_world(
+    fit: DynamicFit, scenario: Scenario, process: DecisionProcess | None, discount: float | None, paid: str | None
+) -> World:
+    if scenario.labels != fit.process.actions:
+        added = [label for label in scenario.labels if label not in fit.process.actions]
+        raise SpecificationError(
+            f"{added[0]!r} is no action of the process: where would it lead? Give process= with its transitions"
+        )
+    given = process or fit.process
+    if given.space.to_dict() != fit.process.space.to_dict() or given.actions != fit.process.actions:
+        raise SpecificationError("the other process must have the states and actions of the fit")
+    open_ = scenario.numbers(scenario.available_column).reshape(given.n_states, -1) != 0
+    available: Bool[np.ndarray, "S A"] | None = open_ & given.mask
+    if available is not None and available.all():
+        available = None
+    changed = replace(given, available=available, discount=given.discount if discount is None else discount)
+    linear = LinearReward(fit.linear.design, scenario.log)
+    return World(changed, linear, _payment(paid, scenario, changed))
+
+
+def _payment(paid: str | None, scenario: Scenario, process: DecisionProcess) -> Float[np.ndarray, "S A"]:
+    if paid is None:
+        return np.zeros((process.n_states, process.n_actions))
+    value = evaluate(paid, scenario.values)
+    if isinstance(value, Labels):
+        raise SpecificationError(f"{paid!r} is a label, not what is paid")
+    numbers = np.broadcast_to(np.asarray(value, dtype=np.float64), (scenario.log.n_rows,))
+    if not np.isfinite(numbers).all():
+        raise SpecificationError(f"{paid!r} is not a finite number in every state")
+    return numbers.reshape(process.n_states, process.n_actions)
+
+
+def _cohorts(fit: DynamicFit, start: Start) -> tuple[Float[np.ndarray, "G S"], Float[np.ndarray, " G"]]:
+    """Return the distribution of each cohort over states, and how many members each has."""
+    if start is None:
+        start = fit.linear.log.choices_per_case
+    given = list(start.values()) if isinstance(start, Mapping) else [start]
+    if not given:
+        raise SpecificationError("start= has no segments")
+    cohorts = np.array(given, dtype=np.float64)
+    if cohorts.ndim != 2 or cohorts.shape[1] != fit.process.n_states:
+        raise SpecificationError(f"start= must say how many begin in each of the {fit.process.n_states} states")
+    weight = cohorts.sum(axis=1)
+    if not (np.isfinite(cohorts).all() and cohorts.min() >= 0 and weight.min() > 0):
+        raise SpecificationError("start= must hold finite numbers, none below zero, some above in each segment")
+    return cohorts / weight[:, None], weight
+
+
+def _place(fit: DynamicFit, name: str) -> int:
+    if name not in fit.names:
+        raise SpecificationError(f"no parameter {name!r}; {nearest(name, fit.names)}")
+    if not fit[name] < 0:
+        raise SpecificationError(f"money costs utility, so {name!r} must be below zero, and is {fit[name]:.4g}")
+    return fit.names.index(name)
+
+
+def _told(discount: float | None, process: DecisionProcess | None) -> tuple[str, ...]:
+    return (
+        *((f"discount = {discount:g}",) if discount is not None else ()),
+        *(("another process",) if process is not None else ()),
+    )
+
+
+def _warnings(fit: DynamicFit, at: _Both, weight: np.ndarray, scenario: Scenario) -> tuple[str, ...]:
+    found = list(fit.messages())
+    for solution, which in ((at.solution_before, "as it is"), (at.solution_after, "changed")):
+        if not solution.converged:
+            found.append(f"the world {which} was not solved: values still changed by {solution.residual:.1e}")
+    seen = fit.linear.log.choices_per_case > 0
+    share = weight / weight.sum()
+    unseen = [
+        float(np.einsum("g,tgs->ts", share, paths.states)[:, ~seen].sum(axis=1).mean())
+        for paths in (at.before, at.after)
+    ]
+    if unseen[1] > max(_UNSEEN, 2 * unseen[0]):
+        found.append(
+            f"{unseen[1]:.0%} of the periods in the changed world are spent in states that nobody was ever seen in "
+            f"({unseen[0]:.0%} as things are): what is done there is the formula's guess"
+        )
+    idle = [text for text, rows in scenario.changes if not rows]
+    found += [f"the change {text!r} touches nothing" for text in idle]
+    if not np.isfinite(fit.covariance()).all():
+        found.append("no intervals: some parameters are not identified")
+    return unique(found)
