@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from bench.peers.measure import cpu_seconds, pin_threads
 
 
 def main(file: Path, repeats: int) -> None:
-    """Estimate one at a time and all in one call, and print seconds and values as a line of JSON."""
+    """Estimate one at a time and all in one call, and print seconds, values and intervals as a line of JSON."""
     pin_threads()
     import numpy as np
     import pyarrow as pa
 
-    from revealed.answer import offpolicy
-    from revealed.answer.offpolicy import DirectMethod, DoublyRobust, InversePropensity, Shrunk, Switched
+    from revealed.answer.offpolicy import (
+        Bootstrap,
+        DirectMethod,
+        DoublyRobust,
+        InversePropensity,
+        Shrunk,
+        Switched,
+        evaluate,
+        evaluate_each,
+    )
     from revealed.choices.feedback import Feedback
 
+    def timed(work: Callable[[], Any]) -> tuple[float, Any]:
+        """Return the median seconds of some work, and what it gave."""
+        runs = []
+        for _ in range(repeats):
+            began = cpu_seconds()
+            found = work()
+            runs.append(cpu_seconds() - began)
+        return float(np.median(runs)), found
+
     data = dict(np.load(file))
+    policy, rewards = data["policy"], data["rewards"]
     columns = {name: data[name] for name in ("action", "reward", "propensity")}
     table = pa.table({"decision": np.arange(len(data["action"])), **columns})
     estimators = {
@@ -34,22 +55,27 @@ def main(file: Path, repeats: int) -> None:
     began = cpu_seconds()
     feedback = Feedback.from_table(table)
     _ = feedback.action_codes  # as obp is given them
-    seconds = {"read and check": cpu_seconds() - began}
+    more = {"read and check": cpu_seconds() - began}
+    seconds: dict[str, float] = {}
+    bootstrapped: dict[str, float] = {}
     values: dict[str, float] = {}
+    ends: dict[str, list[float]] = {}
     for name, estimator in estimators.items():
-        runs = []
-        for _ in range(repeats):
-            began = cpu_seconds()
-            found = offpolicy.evaluate(feedback, data["policy"], estimator, rewards=data["rewards"])
-            runs.append(cpu_seconds() - began)
-        values[name], seconds[name] = found.value, float(np.median(runs))
-    runs = []
-    for _ in range(repeats):
+        seconds[name], found = timed(partial(evaluate, feedback, policy, estimator, rewards=rewards))
+        values[name] = found.value
         began = cpu_seconds()
-        offpolicy.evaluate_each(feedback, data["policy"], tuple(estimators.values()), rewards=data["rewards"])
-        runs.append(cpu_seconds() - began)
-    seconds["all in one"] = float(np.median(runs))
-    print(json.dumps({"seconds": seconds, "values": values}))
+        drawn = evaluate(feedback, policy, estimator, rewards=rewards, interval=Bootstrap(draws=100))
+        bootstrapped[name] = cpu_seconds() - began
+        ends[name] = [drawn.low, drawn.high]
+    each = tuple(estimators.values())
+    more["all in one"], _ = timed(partial(evaluate_each, feedback, policy, each, rewards=rewards))
+    shown = policy[np.arange(len(policy)), feedback.action_codes]
+    for name in ("IPS", "SNIPS"):
+        more[f"{name} of what was shown"], _ = timed(partial(evaluate, feedback, shown, estimators[name]))
+    more["read the policy once"], _ = timed(policy.max)
+    more["bytes of the policy"] = float(policy.nbytes)
+    found = {"seconds": seconds, "bootstrapped": bootstrapped, "values": values, "ends": ends, "more": more}
+    print(json.dumps(found))
 
 
 if __name__ == "__main__":

@@ -89,11 +89,13 @@ def main(file: Path, repeats: int) -> None:
             runs.append(cpu_seconds() - began)
         seconds[name] = float(np.median(runs))
     with_interval: dict[str, float] = {}
+    ends: dict[str, list[float]] = {}
     for name, (estimator, given) in single.items():
         began = cpu_seconds()
-        estimator.estimate_interval(**given, n_bootstrap_samples=100, random_state=0)  # 100: the default of its ope
+        drawn = estimator.estimate_interval(**given, n_bootstrap_samples=100, random_state=0)  # 100: what its ope draws
         with_interval[name] = seconds[name] + cpu_seconds() - began
-    found = {"seconds": seconds, "with_interval": with_interval, "values": values}
+        ends[name] = [float(drawn["95.0% CI (lower)"]), float(drawn["95.0% CI (upper)"])]
+    found = {"seconds": seconds, "with_interval": with_interval, "values": values, "ends": ends}
     print(json.dumps({"name": "obp", "version": __version__, **found}))
 
 

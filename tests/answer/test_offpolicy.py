@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -32,6 +34,7 @@ from revealed.answer.offpolicy import (
     evaluate_each,
 )
 from revealed.answer.offpolicy.parts import Rounds
+from revealed.answer.offpolicy.totals import BLOCK_ROWS
 from revealed.choices.datasets import open_bandit
 from revealed.choices.feedback import Feedback, read_feedback
 from revealed.errors import SpecificationError
@@ -143,6 +146,7 @@ def test_clicks_on_the_open_bandit_prove_little(shown: dict[str, Feedback]) -> N
 # ---- a small world whose truth is known ----------------------------------------------------------------------------
 
 
+@cache
 def world(n_rows: int, seed: int, *, n_persons: int | None = None) -> tuple[Feedback, np.ndarray, np.ndarray, float]:
     """Return feedback, a policy's probabilities, the true expected rewards, and the policy's true value.
 
@@ -243,6 +247,36 @@ def test_changed_weights_are_bounded_and_never_grow(weight: list[float], largest
         assert nearest_bound is None or (changed <= nearest_bound * (1 + 1e-12)).all()
     drawn = SubGaussian(strength).of(rows)
     assert (np.abs(drawn - 1) <= np.abs(rows - 1) * (1 + 1e-9) + 1e-9).all()
+
+
+def test_one_pass_gives_what_whole_columns_give() -> None:
+    """Sums taken block by block, against the columns of the whole log, as comparisons and bootstraps keep them."""
+    n_rows = 2 * BLOCK_ROWS + 1_000
+    feedback, policy, truth, _ = world(n_rows, 21)
+    estimators = (*UNBIASED, DirectMethod(), DoublyRobust(Shrunk(4.0)), InversePropensity(Clipped(2.0)))
+    streamed = evaluate_each(feedback, policy, estimators, rewards=truth)
+    for one, estimator in zip(streamed.values, estimators, strict=True):
+        whole = compare_policies(feedback, {"new": policy}, estimator, rewards=truth)["new"]
+        assert one.value == pytest.approx(whole.value, rel=1e-12)
+        assert one.standard_error == pytest.approx(whole.standard_error, rel=1e-9)
+        alone = evaluate(feedback, policy, estimator, rewards=truth)
+        assert (alone.value, alone.low) == (one.value, one.low)
+    apart, together = asdict(whole.overlap), asdict(streamed.values[0].overlap)
+    assert apart == pytest.approx(together, rel=1e-9)
+    policy = policy.copy()
+    policy[BLOCK_ROWS + 7, 0] += 0.5
+    with pytest.raises(SpecificationError, match=rf"probabilities of row {BLOCK_ROWS + 7} \(from 0\) sum to 1\.5"):
+        evaluate(feedback, policy, InversePropensity())
+
+
+def test_columns_of_actions_never_shown_count_among_all_blocks() -> None:
+    feedback, policy, _, _ = world(BLOCK_ROWS + 10, 22)
+    more = Feedback.from_table(feedback.table, feedback.columns, actions=["e"])
+    wider = np.column_stack([policy, np.zeros(len(policy))])
+    wider[-5:] = [0, 0, 0, 0, 1]
+    found = evaluate(more, wider, InversePropensity())
+    assert found.overlap.never_logged == pytest.approx(5 / len(wider))
+    assert found.overlap.unseen_share == pytest.approx(5 / len(wider))
 
 
 def test_changes_that_change_nothing() -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
+from functools import cache
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from revealed.answer.offpolicy import (
     Bootstrap,
@@ -19,7 +24,8 @@ from revealed.answer.offpolicy import (
     evaluate,
 )
 from revealed.answer.offpolicy.intervals import MOST_LOTS, Unsure
-from revealed.answer.offpolicy.parts import Parts, standard_error
+from revealed.answer.offpolicy.parts import Parts
+from revealed.answer.offpolicy.totals import Totals, gradient_of, value_of
 from revealed.choices.feedback import Feedback, read_feedback
 from revealed.errors import SpecificationError
 
@@ -27,6 +33,7 @@ POLICY = {"a": 0.6, "b": 0.3, "c": 0.1}
 TRUTH = 0.6 * 0.5 + 0.3 * 0.2 + 0.1 * 0.8
 
 
+@cache
 def persons_feedback(seed: int, n_persons: int = 150, most_rows: int = 6) -> Feedback:
     """Return rows of persons who differ in how readily they click: rows of one are far from independent."""
     rng = np.random.default_rng(seed)
@@ -73,28 +80,78 @@ def test_clusters_matter() -> None:
     rng = np.random.default_rng(0)
     person = np.repeat(np.arange(100), 5)
     rows = np.repeat(rng.normal(size=100), 5)
-    parts = Parts(rows)
-    clustered = standard_error(parts.influence(), person)
+    clustered = Unsure.of(Parts(rows), person).error
     sums = np.bincount(person, rows - rows.mean())
     assert clustered == pytest.approx(np.sqrt((sums**2).sum() * 100 / 99) / 500)
-    assert clustered > 2 * standard_error(parts.influence(), None)
-    assert standard_error(parts.influence(), None) == pytest.approx(np.std(rows, ddof=1) / np.sqrt(500))
+    alone = Unsure.of(Parts(rows)).error
+    assert clustered > 2 * alone
+    assert alone == pytest.approx(np.std(rows, ddof=1) / np.sqrt(500))
 
 
-def test_influence_is_the_derivative_of_the_value() -> None:
-    """The influence of a row is n times the change of the value as its weight moves from 1/n."""
-    rng = np.random.default_rng(1)
-    plain, numerator, denominator = rng.normal(size=(3, 30)) + np.array([[0.0], [1.0], [3.0]])
+#: A mean, a ratio, and the sum of both: which of three columns each takes.
+FORMS = {"mean": (0,), "ratio": (1, 2), "both": (0, 1, 2)}
 
-    def value(weight: np.ndarray) -> float:
-        weight = weight / weight.sum()
-        return float(weight @ plain + weight @ numerator / (weight @ denominator))
 
-    parts = Parts(plain, numerator, denominator)
-    assert parts.value == pytest.approx(value(np.ones(30)))
+def three_columns(n_rows: int) -> np.ndarray:
+    return np.asarray(np.random.default_rng(1).normal(size=(3, n_rows)) + np.array([[0.0], [1.0], [3.0]]))
+
+
+def value_by_hand(form: str, columns: np.ndarray, weight: np.ndarray) -> float:
+    plain, numerator, denominator = columns @ (weight / weight.sum())
+    return float((plain if form != "ratio" else 0.0) + (numerator / denominator if form != "mean" else 0.0))
+
+
+def parts_of(form: str, columns: np.ndarray) -> Parts:
+    plain, numerator, denominator = columns
+    if form == "mean":
+        return Parts(plain)
+    return Parts(plain if form == "both" else None, numerator, denominator)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gradient_is_the_derivative_of_the_value(form: str) -> None:
+    """The gradient along a row is the change of the value as the weight of the row moves from one."""
+    columns = three_columns(30)
+    own = columns[list(FORMS[form])]
+    sums = np.concatenate([[30.0], own.sum(axis=1)])
+    assert value_of(sums) == pytest.approx(value_by_hand(form, columns, np.ones(30)))
+    assert Unsure.of(parts_of(form, columns)).value == pytest.approx(value_by_hand(form, columns, np.ones(30)))
     step = 1e-6
-    slopes = [(value(1 + step * row) - value(1 - step * row)) / (2 * step) for row in np.eye(30)]
-    np.testing.assert_allclose(parts.influence(), 30 * np.array(slopes), rtol=1e-5, atol=1e-6)
+    slopes = [
+        (value_by_hand(form, columns, 1 + step * row) - value_by_hand(form, columns, 1 - step * row)) / (2 * step)
+        for row in np.eye(30)
+    ]
+    np.testing.assert_allclose(gradient_of(sums) @ np.vstack([np.ones(30), own]), slopes, rtol=1e-5, atol=1e-8)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("clustered", [False, True])
+def test_error_is_that_of_the_jackknife(form: str, clustered: bool) -> None:
+    """With a thousand persons, leaving out one at a time says the same as the gradient."""
+    columns = three_columns(3000)
+    person = np.random.default_rng(2).integers(0, 1000, 3000) if clustered else np.arange(3000)
+    person = np.unique(person, return_inverse=True)[1]
+    n_persons = int(person.max()) + 1
+    found = Unsure.of(parts_of(form, columns), person if clustered else None)
+    left_out = [value_by_hand(form, columns, (person != one).astype(float)) for one in range(n_persons)]
+    wanted = np.sqrt((n_persons - 1) * np.var(left_out))
+    assert found.error == pytest.approx(wanted, rel=0.01)
+
+
+@given(cuts=st.lists(st.integers(1, 199), max_size=5, unique=True), shift=st.sampled_from([0.0, 1e8]))
+def test_totals_add(cuts: list[int], shift: float) -> None:
+    """Totals of blocks add up to those of the whole, also where means are huge against what varies."""
+    columns = three_columns(200) + shift
+    whole = Totals.of(list(columns))
+    edges = [0, *sorted(cuts), 200]
+    blocks = [Totals.of(list(columns[:, a:b])) for a, b in itertools.pairwise(edges)]
+    added = Totals.added(blocks)
+    assert added.n_persons == 200
+    np.testing.assert_allclose(added.sums, whole.sums, rtol=1e-14)
+    np.testing.assert_allclose(added.products, whole.products, rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(whole.products[1:, 1:], np.cov(columns - shift) * 199, rtol=1e-6, atol=1e-6)
+    as_persons = Totals.of_whole(list(columns), np.arange(200))
+    np.testing.assert_allclose(as_persons.products, whole.products, rtol=1e-9, atol=1e-5)
 
 
 def test_bootstrap_is_that_of_persons() -> None:
@@ -114,7 +171,7 @@ def test_bootstrap_is_that_of_persons() -> None:
 def test_bootstrap_in_lots_is_as_wide() -> None:
     rng = np.random.default_rng(7)
     rows = rng.exponential(size=3 * MOST_LOTS)
-    unsure = Unsure(Parts(rows), None, None, None)
+    unsure = Unsure.of(Parts(rows))
     drawn, normal = Bootstrap(draws=1000).ends(unsure, 0.95), Normal().ends(unsure, 0.95)
     assert (drawn.low, drawn.high) == pytest.approx((normal.low, normal.high), abs=0.12 * (normal.high - normal.low))
 
@@ -128,7 +185,7 @@ def test_bootstrap_repeats_itself() -> None:
 def test_empirical_bernstein_by_hand() -> None:
     """Maurer and Pontil (2009), theorem 4, with half of delta on each side: terms in [0, 1], one row a person."""
     rows = np.random.default_rng(8).random(200)
-    found = EmpiricalBernstein().ends(Unsure(Parts(rows), None, None, 1.0), 0.95)
+    found = EmpiricalBernstein().ends(Unsure.of(Parts(rows), width=1.0), 0.95)
     log_term = np.log(4 / 0.05)
     half = np.sqrt(2 * rows.var(ddof=1) * log_term / 200) + 7 * log_term / (3 * 199)
     assert (found.low, found.high) == pytest.approx((rows.mean() - half, rows.mean() + half))
@@ -187,7 +244,7 @@ def test_a_single_person() -> None:
 def test_draws_in_which_nobody_saw_it() -> None:
     rows = np.zeros(5)
     rows[0] = 1.0
-    found = Bootstrap(draws=200).ends(Unsure(Parts(None, rows, rows), None, None, None), 0.9)
+    found = Bootstrap(draws=200).ends(Unsure.of(Parts(None, rows, rows)), 0.9)
     assert np.isnan(found.low)
     assert "nobody saw what the policy would show" in found.lacking
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from itertools import permutations
 
 import numpy as np
@@ -9,17 +10,21 @@ import pytest
 
 from revealed.answer.offpolicy import (
     Bootstrap,
+    DoublyRobust,
     EmpiricalBernstein,
     Limits,
+    RidgeRewards,
     SlateCascade,
     SlateEstimator,
     SlateIndependent,
     SlateRewardInteraction,
     SlateStandard,
+    evaluate,
     evaluate_slates,
     prefix_probability,
     slate_probability,
 )
+from revealed.answer.offpolicy.slate_order import Slates
 from revealed.choices.feedback import Feedback, read_feedback
 from revealed.errors import DataError, SpecificationError
 
@@ -60,7 +65,7 @@ def test_values_of_the_open_bandit_pipeline() -> None:
         "standard": (SlateStandard(), *whole),
         "independent": (SlateIndependent(), policy, logged),
         "reward interaction": (SlateRewardInteraction(), *prefix),
-        "cascade": (SlateCascade.of(feedback, rewards, each), *prefix),
+        "cascade": (SlateCascade.of(feedback, each, rewards), *prefix),
     }
     for name, (estimator, probability, propensity) in cases.items():
         found = evaluate_slates(feedback, probability, estimator, propensity=propensity, limits=NO_LIMITS)
@@ -99,6 +104,7 @@ def true_value() -> float:
     return sum(float(np.prod(conditional(POLICY, s))) * (click(s, 0) + click(s, 1)) for s in slates)
 
 
+@cache
 def cascade_world(n_slates: int, seed: int) -> tuple[Feedback, np.ndarray, np.ndarray]:
     """Return feedback on slates of two, and what the policy would have shown of each action, given what is above."""
     rng = np.random.default_rng(seed)
@@ -120,16 +126,18 @@ def cascade_world(n_slates: int, seed: int) -> tuple[Feedback, np.ndarray, np.nd
     return read_feedback(table, position="position"), each, np.array(drawn)
 
 
-def estimators(feedback: Feedback, each: np.ndarray) -> dict[str, SlateEstimator]:
-    rewards = np.tile(APPEAL * 0.8, (feedback.n_rows, 1))
-    return {
-        "standard": SlateStandard(),
-        "reward interaction": SlateRewardInteraction(),
-        "cascade": SlateCascade.of(feedback, rewards, each),
-    }
+NAMES = ["standard", "reward interaction", "cascade", "cascade, default model"]
 
 
-@pytest.mark.parametrize("name", ["standard", "reward interaction", "cascade"])
+def estimator_of(name: str, feedback: Feedback, each: np.ndarray) -> SlateEstimator:
+    if name == "cascade":
+        return SlateCascade.of(feedback, each, np.tile(APPEAL * 0.8, (feedback.n_rows, 1)))
+    if name == "cascade, default model":
+        return SlateCascade.of(feedback, each)
+    return SlateStandard() if name == "standard" else SlateRewardInteraction()
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_unbiased_where_people_read_from_the_top(name: str) -> None:
     values, errors, inside = [], [], 0
     for seed in range(60):
@@ -139,7 +147,7 @@ def test_unbiased_where_people_read_from_the_top(name: str) -> None:
         found = evaluate_slates(
             feedback,
             of(feedback, policy),
-            estimators(feedback, each)[name],
+            estimator_of(name, feedback, each),
             propensity=of(feedback, feedback.propensity),
         )
         values.append(found.value)
@@ -154,11 +162,96 @@ def test_each_assumption_more_gives_a_smaller_error() -> None:
     feedback, each, _ = cascade_world(2000, 1)
     policy = each[np.arange(4000), feedback.action_codes]
     errors = []
-    for name, estimator in estimators(feedback, each).items():
+    for name in NAMES:
+        estimator = estimator_of(name, feedback, each)
         of = slate_probability if name == "standard" else prefix_probability
         propensity = of(feedback, feedback.propensity)
         errors.append(evaluate_slates(feedback, of(feedback, policy), estimator, propensity=propensity).standard_error)
-    assert errors[0] > errors[1] > errors[2]
+    assert errors[0] > errors[1] > 1.2 * max(errors[2:])
+
+
+def test_default_model_recovers_the_reward_from_each_place_down() -> None:
+    """The regressions of this world are saturated, so what they foretell goes to the truth."""
+    feedback, each, _ = cascade_world(20_000, 3)
+    found = SlateCascade.of(feedback, each)
+    action = feedback.action_codes.reshape(-1, 2)
+    foretold, expected = found.foretold.reshape(-1, 2), found.expected.reshape(-1, 2)
+    for top in range(3):
+        rest = [item for item in range(3) if item != top]
+        share = POLICY[rest] / POLICY[rest].sum()
+        below = float(sum(p * click((top, item), 1) for p, item in zip(share, rest, strict=True)))
+        seen = action[:, 0] == top
+        assert foretold[seen, 0].mean() == pytest.approx(click((top,), 0) + below, abs=0.02)
+        assert expected[seen, 1].mean() == pytest.approx(below, abs=0.02)
+        for item in rest:
+            assert foretold[seen & (action[:, 1] == item), 1].mean() == pytest.approx(click((top, item), 1), abs=0.02)
+    assert expected[:, 0].mean() == pytest.approx(true_value(), abs=0.01)
+
+
+def test_default_model_of_single_things_is_doubly_robust() -> None:
+    """Slates of one item are no slates: value and error are those of doubly robust with the same ridge regression."""
+    rng = np.random.default_rng(4)
+    action = rng.integers(0, 3, 500)
+    table = {
+        "decision": np.arange(500),
+        "action": np.array(["a", "b", "c"])[action],
+        "reward": (rng.random(500) < APPEAL[action]).astype(float),
+        "propensity": np.full(500, 1 / 3),
+        "position": np.ones(500, int),
+        "mood": rng.normal(size=500),
+    }
+    feedback = read_feedback(table, position="position")
+    each = np.tile(POLICY, (500, 1))
+    model = RidgeRewards(context=("mood",), penalty=3.0, folds=4, seed=5)
+    slates = evaluate_slates(feedback, POLICY[action], SlateCascade.of(feedback, each, model))
+    single = evaluate(feedback, each, DoublyRobust(), rewards=model)
+    assert slates.value == pytest.approx(single.value, rel=1e-9)
+    assert slates.standard_error == pytest.approx(single.standard_error, rel=1e-9)
+
+
+def ragged(seed: int, n_slates: int = 40) -> tuple[Feedback, np.ndarray]:
+    """Return shuffled slates of one to four items, two of each person's, and a policy's probabilities."""
+    rng = np.random.default_rng(seed)
+    sizes = rng.integers(1, 5, n_slates)
+    slate = np.repeat(np.arange(n_slates), sizes)
+    table = {
+        "decision": slate,
+        "person": slate // 2,
+        "action": rng.choice(["a", "b", "c"], len(slate)),
+        "reward": rng.random(len(slate)),
+        "propensity": np.full(len(slate), 1 / 3),
+        "position": np.concatenate([np.arange(size) for size in sizes]),
+    }
+    shuffled = rng.permutation(len(slate))
+    feedback = read_feedback(
+        {name: np.asarray(cells)[shuffled] for name, cells in table.items()}, position="position", person="person"
+    )
+    return feedback, rng.dirichlet(np.ones(3), len(slate))
+
+
+def test_rows_in_the_order_of_slates_against_a_loop() -> None:
+    feedback, _ = ragged(6)
+    slates = Slates.of(feedback)
+    decision, position = feedback.decision_codes, feedback.position
+    for at, row in enumerate(slates.order):
+        own = position[decision == decision[row]]
+        assert slates.place[at] == (own < position[row]).sum()
+        assert slates.left[at] == (own >= position[row]).sum()
+
+
+def test_no_person_foretells_its_own_rewards() -> None:
+    """Other rewards of one person change what is foretold of others, never what is foretold of that person."""
+    feedback, each = ragged(7)
+    before = SlateCascade.of(feedback, each)
+    own = feedback.person_codes == 3
+    rewards = np.where(own, 1.0 - feedback.reward, feedback.reward)
+    column = feedback.table.column_names.index("reward")
+    after = SlateCascade.of(
+        Feedback.from_table(feedback.table.set_column(column, "reward", [rewards]), feedback.columns), each
+    )
+    np.testing.assert_allclose(after.foretold[own], before.foretold[own], atol=1e-12)
+    np.testing.assert_allclose(after.expected[own], before.expected[own], atol=1e-12)
+    assert not np.allclose(after.expected[~own], before.expected[~own])
 
 
 def test_products_against_a_loop() -> None:
@@ -202,10 +295,18 @@ def test_bad_slates() -> None:
     with pytest.raises(SpecificationError, match=r"probability has shape \(3,\), not \(150,\)"):
         evaluate_slates(feedback, policy[:3], SlateStandard())
     with pytest.raises(SpecificationError, match="do not sum to 1 on every row"):
-        SlateCascade.of(feedback, np.zeros((150, 4)), np.full((150, 4), 0.3))
+        SlateCascade.of(feedback, np.full((150, 4), 0.3), np.zeros((150, 4)))
+    with pytest.raises(SpecificationError, match="rewards foretold are not all finite"):
+        SlateCascade.of(feedback, np.full((150, 4), 0.25), np.full((150, 4), np.nan))
+    with pytest.raises(SpecificationError, match=r"each has shape \(150, 3\); give numbers of shape \(150, 4\)"):
+        SlateCascade.of(feedback, np.full((150, 3), 0.25))
+    with pytest.raises(SpecificationError, match="2 persons cannot be split into 3 folds"):
+        SlateCascade.of(feedback.take(np.arange(6)), np.full((6, 4), 0.25))
     late = feedback.table.set_column(2, "reward", [[None, *feedback.reward.tolist()[1:]]])
     with pytest.raises(DataError, match=r"rows without an answer \[row 1\]"):
         evaluate_slates(Feedback.from_table(late, feedback.columns), policy, SlateIndependent())
+    with pytest.raises(DataError, match=r"rows without an answer \[row 1\]"):
+        SlateCascade.of(Feedback.from_table(late, feedback.columns), np.full((150, 4), 0.25))
     refused = evaluate_slates(feedback, policy, SlateIndependent(), propensity=logged, limits=Limits(1000))
     assert "effective sample" in refused.refused[0]
     assert np.isnan(refused.value)

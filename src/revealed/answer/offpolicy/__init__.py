@@ -9,9 +9,11 @@ from revealed.answer.offpolicy.direct import DirectMethod
 from revealed.answer.offpolicy.doubly_robust import DoublyRobust
 from revealed.answer.offpolicy.estimator import Estimator
 from revealed.answer.offpolicy.intervals import Bootstrap, EmpiricalBernstein, Interval, Normal
+from revealed.answer.offpolicy.judge import evaluate, evaluate_each
 from revealed.answer.offpolicy.overlap import Limits, Overlap
 from revealed.answer.offpolicy.rewards import Foretold, RewardModel
 from revealed.answer.offpolicy.ridge import RidgeRewards
+from revealed.answer.offpolicy.slate_order import prefix_probability, slate_probability
 from revealed.answer.offpolicy.slates import (
     SlateCascade,
     SlateEstimator,
@@ -19,12 +21,10 @@ from revealed.answer.offpolicy.slates import (
     SlateRewardInteraction,
     SlateStandard,
     evaluate_slates,
-    prefix_probability,
-    slate_probability,
 )
 from revealed.answer.offpolicy.target import Logged
 from revealed.answer.offpolicy.tuning import ErrorBound, Slope, Tuned
-from revealed.answer.offpolicy.value import PolicyValue, PolicyValues, evaluate, evaluate_each
+from revealed.answer.offpolicy.value import PolicyValue, PolicyValues
 from revealed.answer.offpolicy.weighting import InversePropensity
 from revealed.answer.offpolicy.weights import Clipped, Plain, Shrunk, SubGaussian, Switched, Weights
 

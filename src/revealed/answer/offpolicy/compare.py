@@ -1,4 +1,4 @@
-"""Several policies on one log: their differences with intervals, and which to choose. Imports value.
+"""Several policies on one log: their differences with intervals, and which to choose. Imports judge.
 
 The same persons judge all policies, so differences are much surer than the values: their intervals are paired.
 """
@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from revealed.answer.base import Answer, unique
 from revealed.answer.offpolicy.estimator import Estimator
 from revealed.answer.offpolicy.intervals import Interval, Unsure
+from revealed.answer.offpolicy.judge import Judge, Judged
 from revealed.answer.offpolicy.overlap import Limits
 from revealed.answer.offpolicy.rewards import Rewards
 from revealed.answer.offpolicy.target import Logged, PolicyLike
 from revealed.answer.offpolicy.tuning import Tuned
-from revealed.answer.offpolicy.value import Judge, Judged, PolicyValue
+from revealed.answer.offpolicy.value import PolicyValue
 from revealed.answer.table import Cell, Column, Table
 from revealed.choices.feedback import Feedback
 from revealed.errors import SpecificationError, nearest
@@ -165,7 +166,7 @@ def compare_policies(
         raise SpecificationError(f"no policy {baseline!r} to beat; {nearest(baseline, named)}")
     order = [baseline, *(name for name in named if name != baseline)]
     judge = Judge.of(feedback, rewards=rewards, interval=interval, level=level, limits=limits)
-    judged = [judge.judged(named[name], estimator, name) for name in order]
+    judged = [judge.judged(named[name], estimator, name, keep=True) for name in order]
     n_rivals = max(len(order) - 1, 1)
     differences = []
     if judged[0].unsure is not None:
@@ -187,8 +188,7 @@ def compare_policies(
 
 def _difference(judge: Judge, one: Judged, base: Unsure, n_rivals: int) -> Difference:
     assert one.unsure is not None
-    width = None if one.unsure.width is None or base.width is None else one.unsure.width + base.width
-    unsure = Unsure(one.unsure.first, base.first, judge.groups, width)
+    unsure = one.unsure.less(base)
     alone = judge.interval.ends(unsure, judge.level)
     joint = judge.interval.ends(unsure, 1 - (1 - judge.level) / n_rivals)
     return Difference(one.value.policy, unsure.value, unsure.error, alone.low, alone.high, joint.low, joint.high)

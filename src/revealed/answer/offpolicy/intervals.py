@@ -1,4 +1,4 @@
-r"""Intervals of a policy's value: asymptotic, bootstrap by person, empirical Bernstein. Imports parts.
+r"""Intervals of a policy's value: asymptotic, bootstrap by person, empirical Bernstein. Imports totals.
 
 What one person did is one draw: rows of a person (or decision) may depend on each other as they like.
 """
@@ -14,11 +14,14 @@ from jaxtyping import Float
 
 from revealed.answer.base import require_whole
 from revealed.answer.interval import quantile
-from revealed.answer.offpolicy.parts import Groups, Parts, Rows, standard_error, summed
+from revealed.answer.offpolicy.parts import Groups, Parts, Rows
+from revealed.answer.offpolicy.totals import Totals, gradient_of, values_of
 from revealed.errors import SpecificationError
 
 #: The bootstrap first throws persons at random into this many lots if there are more; see :class:`Bootstrap`.
 MOST_LOTS = 20_000
+
+SINGLE = "there is a single person: nothing says how persons differ"
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,32 +30,73 @@ class Unsure:
 
     Parameters
     ----------
-    first : Parts
-    less : Parts or None
-        What is taken from it.
+    totals : Totals
+        Of the columns of the estimate, then of those of what is taken from it.
+    n_first : int
+        The number of columns of the estimate itself.
+    columns : tuple of arrays, each of shape (rows,), or None
+        The columns; None where they were not kept.
     groups : array of int, shape (rows,), or None
         The person of each row: 0, 1, …; None where each row is its own.
     width : float or None
         How far apart the terms of two rows can be; None where there is no bound, or the value is no mean.
     """
 
-    first: Parts
-    less: Parts | None
-    groups: Groups | None
-    width: float | None
+    totals: Totals
+    n_first: int
+    columns: tuple[Rows, ...] | None = None
+    groups: Groups | None = None
+    width: float | None = None
+
+    @classmethod
+    def of(cls, parts: Parts, groups: Groups | None = None, width: float | None = None) -> Unsure:
+        """Return an estimate of a whole log."""
+        columns = parts.columns
+        return cls(Totals.of_whole(columns, groups), len(columns), columns, groups, width)
+
+    def less(self, other: Unsure) -> Unsure:
+        """Return the difference of two estimates whose columns were kept."""
+        assert self.columns is not None
+        assert other.columns is not None
+        columns = self.columns + other.columns
+        width = None if self.width is None or other.width is None else self.width + other.width
+        return Unsure(Totals.of_whole(columns, self.groups), self.n_first, columns, self.groups, width)
 
     @property
+    def is_mean(self) -> bool:
+        """Whether the value is a mean over rows, or the difference of two, not made of ratios."""
+        return self.n_first == 1 and len(self.totals.sums) <= 3
+
+    def values(self, sums: Float[np.ndarray, "draws columns"]) -> Float[np.ndarray, " draws"]:
+        """Return the estimate, or the difference, from each of several rows of sums; NaN without a denominator."""
+        first, less = sums[:, : 1 + self.n_first], sums[:, [0, *range(1 + self.n_first, sums.shape[1])]]
+        return values_of(first) - values_of(less) if less.shape[1] > 1 else values_of(first)
+
+    @cached_property
     def value(self) -> float:
-        """The estimate, or the difference."""
-        return self.first.value - (0.0 if self.less is None else self.less.value)
+        """The estimate, or the difference; NaN where a denominator is zero."""
+        return float(self.values(self.totals.sums[None])[0])
 
     @cached_property
     def error(self) -> float:
-        """The standard error."""
-        own = self.first.influence()
-        if self.less is not None:
-            own = own - self.less.influence()
-        return standard_error(own, self.groups)
+        """The standard error; NaN for a single person."""
+        return self.totals.error(self._gradient)
+
+    @cached_property
+    def variance(self) -> float:
+        """The square of the error, the persons taken for all there are."""
+        return self.totals.variance(self._gradient)
+
+    @property
+    def _gradient(self) -> Float[np.ndarray, " columns"]:
+        sums, last = self.totals.sums, 1 + self.n_first
+        gradient = np.zeros(len(sums))
+        gradient[:last] = gradient_of(sums[:last])
+        if len(sums) > last:
+            less = gradient_of(sums[[0, *range(last, len(sums))]])
+            gradient[0] -= less[0]
+            gradient[last:] = -less[1:]
+        return gradient
 
 
 @dataclass(frozen=True)
@@ -83,6 +127,15 @@ class Bounds:
             raise SpecificationError(
                 f"{what} run from {low:g} to {high:g}, beyond {self.lowest:g} to {self.highest:g}: say "
                 "EmpiricalBernstein(lowest=…, highest=…)"
+            )
+
+    def require_weights(self, weight: Rows) -> None:
+        """Raise SpecificationError if a weight exceeds what no weight was said to exceed."""
+        largest = float(weight.max())
+        if self.largest_weight is not None and largest > self.largest_weight * (1 + 1e-9):
+            raise SpecificationError(
+                f"a row has weight {largest:g}, beyond largest_weight={self.largest_weight:g}: that bound has to hold "
+                "for whatever the two policies can do"
             )
 
 
@@ -116,6 +169,11 @@ class Interval(ABC):
         """Return the interval."""
 
     @property
+    def needs_columns(self) -> bool:
+        """Whether it asks for the columns of the whole log, not their totals alone."""
+        return True
+
+    @property
     def bounds(self) -> Bounds | None:
         """What it takes to be known of rewards and weights; None where it asks for nothing."""
         return None
@@ -137,11 +195,16 @@ class Normal(Interval):
         """What tables call it."""
         return "normal"
 
+    @property
+    def needs_columns(self) -> bool:
+        """Whether it asks for the columns of the whole log: it does not."""
+        return False
+
     def ends(self, unsure: Unsure, level: float) -> Ends:
         """Return the interval."""
         half = quantile(level) * unsure.error
         if not np.isfinite(half):
-            return _none("there is a single person: nothing says how persons differ")
+            return _none(SINGLE)
         return Ends(unsure.value - half, unsure.value + half)
 
 
@@ -174,17 +237,11 @@ class Bootstrap(Interval):
 
     def ends(self, unsure: Unsure, level: float) -> Ends:
         """Return the interval."""
-        columns = [*unsure.first.columns, *([] if unsure.less is None else unsure.less.columns)]
-        n_rows = len(columns[0])
-        sums = np.column_stack([summed(column, unsure.groups) for column in (np.ones(n_rows), *columns)])
+        sums = _by_person(unsure)
         if len(sums) < 2:
-            return _none("there is a single person: nothing says how persons differ")
+            return _none(SINGLE)
         rng = np.random.default_rng(self.seed)
-        totals = self._totals(_in_lots(sums, rng), rng)
-        n_first = len(unsure.first.columns)
-        values = _values(totals[:, 0], totals[:, 1 : 1 + n_first])
-        if unsure.less is not None:
-            values = values - _values(totals[:, 0], totals[:, 1 + n_first :])
+        values = unsure.values(self._totals(_in_lots(sums, rng), rng))
         if not np.isfinite(values).all():
             return _none("in some draws nobody saw what the policy would show")
         low, high = np.percentile(values, [50 * (1 - level), 50 * (1 + level)])
@@ -212,16 +269,13 @@ def _in_lots(sums: Float[np.ndarray, "persons columns"], rng: np.random.Generato
     return np.column_stack([np.bincount(lot, column, MOST_LOTS) for column in sums.T])
 
 
-def _values(
-    rows: Float[np.ndarray, " draws"], totals: Float[np.ndarray, "draws columns"]
-) -> Float[np.ndarray, " draws"]:
-    """Return the value of each draw from its sums: plain terms, and numerator and denominator if there are."""
-    plain = totals[:, 0] / rows
-    if totals.shape[1] == 1:
-        return np.asarray(plain)
-    empty = totals[:, 2] == 0
-    ratio = totals[:, 1] / np.where(empty, 1.0, totals[:, 2])
-    return np.asarray(np.where(empty, np.nan, plain + ratio))
+def _by_person(unsure: Unsure) -> Float[np.ndarray, "persons columns"]:
+    """Return the number of rows of each person, and the sums of their columns."""
+    assert unsure.columns is not None
+    if unsure.groups is None:
+        return np.column_stack([np.ones(len(unsure.columns[0])), *unsure.columns])
+    sums = [np.bincount(unsure.groups, column) for column in unsure.columns]
+    return np.column_stack([np.bincount(unsure.groups), *sums])
 
 
 @dataclass(frozen=True)
@@ -264,18 +318,18 @@ class EmpiricalBernstein(Interval):
 
     def ends(self, unsure: Unsure, level: float) -> Ends:
         """Return the interval."""
-        if not (unsure.first.is_mean and (unsure.less is None or unsure.less.is_mean)):
+        if not unsure.is_mean:
             return _none("a self-normalised value is a ratio: empirical Bernstein bounds means only")
         if unsure.width is None:
             return _none("no bound on the weights: give largest_weight=…, or clip or shrink them")
-        terms = unsure.first.columns[0] - (0.0 if unsure.less is None else unsure.less.columns[0])
-        sums = summed(terms, unsure.groups)
-        count, n_rows = len(sums), len(terms)
+        count, n_rows = unsure.totals.n_persons, unsure.totals.sums[0]
         if count < 2:
-            return _none("there is a single person: nothing says how persons differ")
+            return _none(SINGLE)
         most_rows = 1 if unsure.groups is None else int(np.bincount(unsure.groups).max())
         scale = count / n_rows  # so that the mean over persons is the mean over rows
+        terms = np.array([0.0, 1.0, -1.0][: len(unsure.totals.sums)])
+        variance = scale**2 * unsure.totals.variance(terms) / (count - 1)
         log_term = float(np.log(4 / (1 - level)))
-        spread = np.sqrt(2 * np.var(sums * scale, ddof=1) * log_term / count)
+        spread = np.sqrt(2 * variance * log_term / count)
         half = float(spread + 7 * unsure.width * most_rows * scale * log_term / (3 * (count - 1)))
         return Ends(unsure.value - half, unsure.value + half)

@@ -1,4 +1,4 @@
-r"""Whether a log can say anything of a policy: overlap, and reasons to refuse. Imports parts.
+r"""Whether a log can say anything of a policy: overlap, and reasons to refuse. Imports totals.
 
 - Effective sample size :math:`(\sum w)^2/\sum w^2` (Kish 1965): how many rows of even weight would say as much.
 - :math:`E[w] = 1` where the log shows whatever the policy would and propensities are right (Li, Chen, Kleinberg
@@ -8,13 +8,21 @@ r"""Whether a log can say anything of a policy: overlap, and reasons to refuse. 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
-from revealed.answer.offpolicy.parts import Groups, Rounds, Rows, standard_error
+from revealed.answer.offpolicy.parts import Groups, Rounds
+from revealed.answer.offpolicy.totals import Totals, gradient_of
 from revealed.errors import SpecificationError
+
+#: The largest weight whose square and sums are sure to be finite, with room to spare.
+_MOST_WEIGHT = 1e100
+
+#: How far the mean weight may be from one for want of digits: as far as a policy's probabilities may be.
+_ROUNDING = 1e-6
 
 
 @dataclass(frozen=True)
@@ -122,35 +130,101 @@ class Overlap:
         return tuple(found)
 
 
+@dataclass(frozen=True)
+class Weighed:
+    """What overlap needs of rows; that of different rows adds.
+
+    Parameters
+    ----------
+    rows : Totals
+        Of the weights.
+    rewarded, rewarded_squares : float
+        The sum of the weights of rows whose reward is not zero, and of their squares.
+    largest : float
+    n_zero : int
+        Rows whose weight is zero.
+    """
+
+    rows: Totals
+    rewarded: float
+    rewarded_squares: float
+    largest: float
+    n_zero: int
+
+    @classmethod
+    def of(cls, rounds: Rounds) -> Weighed:
+        """Return what overlap needs of some rows.
+
+        Raises
+        ------
+        SpecificationError
+            If a weight is so large that its square could not be told from infinity.
+        """
+        weight = rounds.weight
+        largest = float(weight.max())
+        if not largest <= _MOST_WEIGHT:
+            raise SpecificationError(
+                f"a row has weight {largest:.3g}, as its propensity is next to zero: give the probability with which "
+                "the row was shown"
+            )
+        rewarded = weight * (rounds.reward != 0)
+        n_zero = 0 if weight.min() > 0 else len(weight) - int(np.count_nonzero(weight))
+        return cls(Totals.of((weight,)), float(rewarded.sum()), float(rewarded @ rewarded), largest, n_zero)
+
+    @classmethod
+    def added(cls, blocks: Sequence[Weighed]) -> Weighed:
+        """Return what overlap needs of several lots of rows."""
+        return cls(
+            Totals.added([block.rows for block in blocks]),
+            sum(block.rewarded for block in blocks),
+            sum(block.rewarded_squares for block in blocks),
+            max(block.largest for block in blocks),
+            sum(block.n_zero for block in blocks),
+        )
+
+    def overlap(self, persons: Totals, never_logged: float | None) -> Overlap:
+        """Return how far a log shows what a policy would show.
+
+        Parameters
+        ----------
+        persons : Totals
+            Of the weights, by person; ``rows`` where each row is its own.
+        never_logged : float or None
+            The share of the policy's choices that are actions the log never shows; None where not known.
+        """
+        n_rows, total = (float(figure) for figure in self.rows.sums)
+        squares = float(self.rows.products[1, 1]) + total * total / n_rows
+        mean = total / n_rows
+        error = persons.error(gradient_of(persons.sums))
+        return Overlap(
+            n_rows=int(n_rows),
+            effective_sample_size=_effective(total, squares),
+            effective_rewards=_effective(self.rewarded, self.rewarded_squares),
+            mean_weight=mean,
+            mean_weight_error=error,
+            p_value=_p_value(mean, error),
+            largest_weight=self.largest,
+            largest_share=self.largest / total if total else 0.0,
+            unseen_share=self.n_zero / n_rows,
+            never_logged=never_logged,
+        )
+
+
 def overlap_of(rounds: Rounds, groups: Groups | None, never_logged: float | None) -> Overlap:
-    """Return how far a log shows what a policy would show."""
-    weight = rounds.weight
-    mean = float(weight.mean())
-    error = standard_error(weight - mean, groups)
-    largest = float(weight.max())
-    return Overlap(
-        n_rows=len(weight),
-        effective_sample_size=_effective(weight),
-        effective_rewards=_effective(weight * (rounds.reward != 0)),
-        mean_weight=mean,
-        mean_weight_error=error,
-        p_value=_p_value(mean, error),
-        largest_weight=largest,
-        largest_share=largest / (mean * len(weight)) if mean else 0.0,
-        unseen_share=1 - np.count_nonzero(weight) / len(weight),
-        never_logged=never_logged,
-    )
+    """Return how far a whole log shows what a policy would show."""
+    weighed = Weighed.of(rounds)
+    persons = weighed.rows if groups is None else Totals.of_whole((rounds.weight,), groups)
+    return weighed.overlap(persons, never_logged)
 
 
-def _effective(weight: Rows) -> float:
-    squares = float(weight @ weight)
-    return float(weight.sum()) ** 2 / squares if squares else 0.0
+def _effective(total: float, squares: float) -> float:
+    return total * total / squares if squares else 0.0
 
 
 def _p_value(mean: float, error: float) -> float:
     """Return the p-value of a mean weight of one; weights that do not vary leave nothing to chance."""
     off = abs(mean - 1)
-    if off < 1e-9:
+    if off <= _ROUNDING:
         return 1.0
     if not error > 0:  # a single group too, whose error is not known
         return 1.0 if np.isnan(error) else 0.0

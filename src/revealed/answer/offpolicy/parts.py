@@ -1,12 +1,12 @@
 r"""What every estimator makes of a log: rows whose mean, or ratio of means, is the value. Imports nothing of ours.
 
 With rows :math:`i`, :math:`V = \bar a + \bar b/\bar c`: plain terms :math:`a_i`, and a numerator :math:`b_i` over a
-denominator :math:`c_i` where the estimator is self-normalised. The error of :math:`V` is, to first order, the mean of
-the influences :math:`a_i - \bar a + (b_i - (\bar b/\bar c)\,c_i)/\bar c`.
+denominator :math:`c_i` where the estimator is self-normalised.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -19,7 +19,7 @@ Groups = Int[np.ndarray, " rows"]
 
 @dataclass(frozen=True, eq=False)
 class Rounds:
-    r"""What estimators see of a log and a policy.
+    r"""What estimators see of a log and a policy: the whole log, or some rows of it.
 
     Parameters
     ----------
@@ -37,6 +37,19 @@ class Rounds:
     weight: Rows
     expected: Rows | None = None
     foretold: Rows | None = None
+
+    @classmethod
+    def joined(cls, blocks: Iterable[Rounds]) -> Rounds:
+        """Return blocks of rows as one."""
+        each = list(blocks)
+        expected = [block.expected for block in each if block.expected is not None]
+        foretold = [block.foretold for block in each if block.foretold is not None]
+        return cls(
+            np.concatenate([block.reward for block in each]),
+            np.concatenate([block.weight for block in each]),
+            np.concatenate(expected) if expected else None,
+            np.concatenate(foretold) if foretold else None,
+        )
 
     @cached_property
     def residual(self) -> Rows:
@@ -60,50 +73,6 @@ class Parts:
     denominator: Rows | None = None
 
     @property
-    def is_mean(self) -> bool:
-        """Whether the value is a mean over rows, not a ratio of such."""
-        return self.denominator is None
-
-    @cached_property
-    def value(self) -> float:
-        """The estimate."""
-        mean = 0.0 if self.plain is None else float(self.plain.mean())
-        if self.numerator is None or self.denominator is None:
-            return mean
-        return mean + float(self.numerator.mean() / self.denominator.mean())
-
-    @property
-    def columns(self) -> list[Rows]:
-        """The plain terms (zeros if none), and numerator and denominator if there are."""
-        if self.numerator is None or self.denominator is None:
-            assert self.plain is not None
-            return [self.plain]
-        plain = np.zeros(len(self.numerator)) if self.plain is None else self.plain
-        return [plain, self.numerator, self.denominator]
-
-    def influence(self) -> Rows:
-        """Return what each row adds to the error of the value; their mean is zero."""
-        if self.numerator is None or self.denominator is None:
-            assert self.plain is not None
-            return np.asarray(self.plain - self.value)
-        scale = self.denominator.mean()
-        ratio = self.numerator.mean() / scale
-        own = (self.numerator - ratio * self.denominator) / scale
-        return np.asarray(own if self.plain is None else own + (self.plain - self.plain.mean()))
-
-
-def summed(rows: Rows, groups: Groups | None) -> Float[np.ndarray, " groups"]:
-    """Return the sum over the rows of each group; without groups each row is its own."""
-    return rows if groups is None else np.bincount(groups, rows)
-
-
-def standard_error(influence: Rows, groups: Groups | None) -> float:
-    r"""Return the standard error of a mean of influences, rows of a group depending on each other as they may.
-
-    :math:`\sqrt{\frac{G}{G-1} \sum_g (\sum_{i \in g} \phi_i)^2}/n`; NaN for a single group.
-    """
-    sums = summed(influence, groups)
-    count = len(sums)
-    if count < 2:
-        return float("nan")
-    return float(np.sqrt(sums @ sums * (count / (count - 1))) / len(influence))
+    def columns(self) -> tuple[Rows, ...]:
+        """The plain terms, or numerator and denominator, or all three in this order."""
+        return tuple(column for column in (self.plain, self.numerator, self.denominator) if column is not None)

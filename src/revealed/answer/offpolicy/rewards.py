@@ -1,4 +1,4 @@
-"""Models of rewards as the estimators use them: what is foretold of each action on each row. Imports target.
+"""Models of rewards as the estimators use them: what is foretold of each action on each row. Imports parts.
 
 Any array or function will do; :class:`~revealed.answer.offpolicy.ridge.RidgeRewards` is the default.
 """
@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
-from revealed.answer.offpolicy.parts import Groups, Rows
-from revealed.answer.offpolicy.target import BLOCK_ROWS, Target
+from revealed.answer.offpolicy.parts import Groups
 from revealed.choices.feedback import Feedback
 from revealed.errors import SpecificationError
 
@@ -22,8 +21,18 @@ from revealed.errors import SpecificationError
 class Foretold(Protocol):
     """What a model foretells of the rows of a log."""
 
-    def of_each(self, rows: slice) -> Float[np.ndarray, "some actions"]:
-        """Return the expected reward of each action on some rows."""
+    def of_each(self, rows: slice) -> Float[np.ndarray, "rows_or_one actions"]:
+        """Return the expected reward of each action on some rows; one row where it is the same on all.
+
+        Parameters
+        ----------
+        rows : slice
+            With a start and a stop, of the rows of feedback.
+
+        Returns
+        -------
+        array, shape (some, actions) or (1, actions)
+        """
         ...
 
 
@@ -32,7 +41,18 @@ class RewardModel(Protocol):
     """A model of rewards, fitted on the log it foretells: cross-fitted, so that no row foretells itself."""
 
     def foretell(self, feedback: Feedback, groups: Groups | None) -> Foretold:
-        """Return what is foretold of feedback in which each row has an answer; groups are its persons."""
+        """Return what is foretold of feedback in which each row has an answer.
+
+        Parameters
+        ----------
+        feedback : Feedback
+        groups : array of int, shape (rows,), or None
+            The person of each row: 0, 1, …; None where each row is its own.
+
+        Returns
+        -------
+        Foretold
+        """
         ...
 
 
@@ -47,13 +67,16 @@ class Given:
     ----------
     each : array, shape (rows, actions) or (1, actions)
         Of each action, in the order of ``feedback.actions``.
+    same : bool
+        It has one row, the same for all.
     """
 
-    each: Float[np.ndarray, "rows_or_one actions"]
+    each: np.ndarray
+    same: bool
 
-    def of_each(self, rows: slice) -> Float[np.ndarray, "some actions"]:
+    def of_each(self, rows: slice) -> Float[np.ndarray, "rows_or_one actions"]:
         """Return the expected reward of each action on some rows; one row where it is the same on all."""
-        return self.each if len(self.each) == 1 else self.each[rows]
+        return np.ascontiguousarray(self.each if self.same else self.each[rows], np.float64)
 
 
 def foretold_by(rewards: Rewards, feedback: Feedback, groups: Groups | None) -> Foretold:
@@ -71,48 +94,6 @@ def foretold_by(rewards: Rewards, feedback: Feedback, groups: Groups | None) -> 
     if not isinstance(given, np.ndarray) or given.shape not in ((n_rows, n_actions), (n_actions,), (1, n_actions)):
         shape = given.shape if isinstance(given, np.ndarray) else type(given).__name__
         raise SpecificationError(f"expected rewards have shape {shape}; give ({n_rows}, {n_actions}) or ({n_actions},)")
-    each = given.astype(np.float64, copy=False).reshape(-1, n_actions)
-    return Given(each)
-
-
-def of_policy(foretold: Foretold, target: Target, shown: Int[np.ndarray, " rows"]) -> tuple[Rows, Rows]:
-    r"""Return what is foretold of a policy and of what was shown, on each row.
-
-    Parameters
-    ----------
-    foretold : Foretold
-    target : Target
-        The policy, with the probability of each action.
-    shown : array of int, shape (rows,)
-        The action shown.
-
-    Returns
-    -------
-    expected : array, shape (rows,)
-        :math:`\sum_a \pi(a|x)\,\hat q(x, a)`.
-    of_shown : array, shape (rows,)
-        :math:`\hat q(x, a)` of what was shown.
-
-    Raises
-    ------
-    SpecificationError
-        If something foretold is not finite.
-    """
-    each = target.each
-    assert each is not None
-    expected, of_shown = np.empty(len(shown)), np.empty(len(shown))
-    index = np.arange(BLOCK_ROWS)
-    for start in range(0, len(shown), BLOCK_ROWS):
-        rows = slice(start, min(start + BLOCK_ROWS, len(shown)))
-        rewards = foretold.of_each(rows)
-        same = len(rewards) == 1 and rows.stop - start > 1
-        if len(each) == 1:
-            expected[rows] = rewards @ each[0]
-        elif same:
-            expected[rows] = each[rows] @ rewards[0]
-        else:
-            np.einsum("ra,ra->r", each[rows], rewards, out=expected[rows])
-        of_shown[rows] = rewards[0, shown[rows]] if same else rewards[index[: rows.stop - start], shown[rows]]
-    if not np.isfinite(expected.sum() + of_shown.sum()):
-        raise SpecificationError("the model of rewards foretells rewards that are not finite")
-    return expected, of_shown
+    if given.dtype.kind not in "fiub":
+        raise SpecificationError(f"expected rewards are numbers, not {given.dtype}")
+    return Given(given.reshape(-1, n_actions), same=given.shape != (n_rows, n_actions))

@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from revealed.answer.base import require_whole
 from revealed.answer.offpolicy.parts import Groups, Rows
+from revealed.answer.offpolicy.totals import bounded
 from revealed.choices.feedback import Feedback
 from revealed.errors import SpecificationError
 
@@ -57,19 +58,43 @@ class RidgeRewards:
         if isinstance(self.context, str):
             raise SpecificationError(f"context is a tuple of columns: ({self.context!r},)")
 
+    def fold_of(self, n_rows: int, groups: Groups | None) -> Int[np.ndarray, " rows"]:
+        """Return the fold of each row: 0, 1, …, the same for all rows of a person.
+
+        Raises
+        ------
+        SpecificationError
+            If there are fewer persons than folds.
+        """
+        n_groups = n_rows if groups is None else int(groups.max()) + 1
+        if n_groups < self.folds:
+            persons = "1 person" if n_groups == 1 else f"{n_groups:,} persons"
+            raise SpecificationError(
+                f"{persons} cannot be split into {self.folds} folds, so that none foretells its own rewards; give the "
+                "expected rewards as an array, or use an estimator without a model"
+            )
+        order = np.random.default_rng(self.seed).permutation(n_groups) % self.folds
+        return order if groups is None else order[groups]
+
     def foretell(self, feedback: Feedback, groups: Groups | None) -> RidgeForetold:
         """Return what is foretold of feedback in which each row has an answer.
+
+        Parameters
+        ----------
+        feedback : Feedback
+        groups : array of int, shape (rows,), or None
+            The person of each row; None where each row is its own.
+
+        Returns
+        -------
+        RidgeForetold
 
         Raises
         ------
         SpecificationError
             If there are fewer persons than folds, no such column of context, or too many parameters.
         """
-        n_groups = feedback.n_rows if groups is None else int(groups.max()) + 1
-        if n_groups < self.folds:
-            raise SpecificationError(f"{n_groups:,} persons cannot be split into {self.folds} folds")
-        order = np.random.default_rng(self.seed).permutation(n_groups) % self.folds
-        fold = order if groups is None else order[groups]
+        fold = self.fold_of(feedback.n_rows, groups)
         features = _features(feedback, self.context)
         n_own = features.shape[1] if self.by_action else 1
         n_actions = len(feedback.actions)
@@ -77,8 +102,9 @@ class RidgeRewards:
             raise SpecificationError(
                 f"{n_actions:,} actions with {n_own:,} slopes each are too many; say by_action=False or fewer columns"
             )
-        grams = _Grams.of(features, feedback.reward, fold * n_actions + feedback.action_codes, n_actions, n_own)
-        params = np.stack([grams.without(k, self.folds).solved(self.penalty) for k in range(self.folds)])
+        with bounded():
+            grams = Grams.of(features, feedback.reward, fold * n_actions + feedback.action_codes, n_actions, n_own)
+            params = np.stack([grams.without(k, self.folds).solved(self.penalty) for k in range(self.folds)])
         low, high = float(feedback.reward.min()), float(feedback.reward.max())
         return RidgeForetold(features, fold, params, low, high)
 
@@ -114,7 +140,7 @@ class RidgeForetold:
 
 
 @dataclass(frozen=True, eq=False)
-class _Grams:
+class Grams:
     """Sums of products over the rows of each fold and action.
 
     Parameters
@@ -141,7 +167,7 @@ class _Grams:
         cell: Int[np.ndarray, " rows"],
         n_actions: int,
         n_own: int,
-    ) -> _Grams:
+    ) -> Grams:
         """Return the sums; cells are numbered fold by fold, action by action."""
         order = np.argsort(cell, kind="stable")
         ordered, rewards = features[order], reward[order]
@@ -162,12 +188,12 @@ class _Grams:
         of_action = own.reshape(n_folds, n_actions, width, n_own)
         return cls(total, rewarded.sum(axis=1), of_action, rewarded[:, :, :n_own])
 
-    def without(self, fold: int, folds: int) -> _Grams:
+    def without(self, fold: int, folds: int) -> Grams:
         """Return the sums over all folds but one, as those of one fold."""
         kept = [k for k in range(folds) if k != fold and k < len(self.total)]
         arrays = (self.total, self.total_reward, self.own, self.own_reward)
         total, total_reward, own, own_reward = (array[kept].sum(axis=0)[None] for array in arrays)
-        return _Grams(total, total_reward, own, own_reward)
+        return Grams(total, total_reward, own, own_reward)
 
     def solved(self, penalty: float) -> Float[np.ndarray, "actions K"]:
         r"""Return :math:`\beta + \gamma_a` for each action; the :math:`\gamma_a` are eliminated one by one."""
@@ -185,10 +211,17 @@ class _Grams:
 
 
 def _features(feedback: Feedback, context: Sequence[str]) -> Float[np.ndarray, "rows K"]:
-    """Return a constant, the positions but the first, and the context: numbers standardised, labels but the first."""
+    """Return a constant, the positions but the first, and the context."""
+    own = context_features(feedback, context)
+    if feedback.positions is None:
+        return own
+    places = [(feedback.position == k).astype(np.float64) for k in range(1, len(feedback.positions))]
+    return np.column_stack([own[:, 0], *places, own[:, 1:]])
+
+
+def context_features(feedback: Feedback, context: Sequence[str]) -> Float[np.ndarray, "rows K"]:
+    """Return a constant and the context: numbers standardised, labels as indicators but the first."""
     columns = [np.ones(feedback.n_rows)]
-    if feedback.positions is not None:
-        columns += [(feedback.position == k).astype(np.float64) for k in range(1, len(feedback.positions))]
     for name in context:
         if feedback.holds_numbers(name):
             cells = feedback.numbers(name)

@@ -1,4 +1,4 @@
-r"""Several things shown at once: what a policy of slates would have earned for each slate. Imports value.
+r"""Several things shown at once: what a policy of slates would have earned for each. Imports value and slate_ridge.
 
 With positions :math:`k`, rewards :math:`r_k`, and :math:`w` the ratio of the two policies' probabilities:
 
@@ -15,84 +15,26 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float
 
 from revealed.answer.base import unique
 from revealed.answer.interval import require_level
 from revealed.answer.offpolicy.intervals import Interval, Normal, Unsure
 from revealed.answer.offpolicy.overlap import Limits, Overlap, overlap_of
 from revealed.answer.offpolicy.parts import Groups, Parts, Rounds, Rows
+from revealed.answer.offpolicy.ridge import RidgeRewards
+from revealed.answer.offpolicy.slate_order import Slates, rows_of
+from revealed.answer.offpolicy.slate_ridge import cascade_foretold
+from revealed.answer.offpolicy.totals import bounded
 from revealed.answer.offpolicy.value import PolicyValue
 from revealed.choices.feedback import Feedback
 from revealed.errors import DataError, Problem, SpecificationError
 
-
-@dataclass(frozen=True, eq=False)
-class Slates:
-    """Rows of feedback as slates, each from the top down.
-
-    Parameters
-    ----------
-    order : array of int, shape (rows,)
-        The rows, slate by slate, position by position.
-    slate : array of int, shape (rows,)
-        The slate of each of them: 0, 1, …
-    first : array of int, shape (slates,)
-        Where each slate begins.
-    """
-
-    order: Int[np.ndarray, " rows"]
-    slate: Int[np.ndarray, " rows"]
-    first: Int[np.ndarray, " slates"]
-
-    @classmethod
-    def of(cls, feedback: Feedback) -> Slates:
-        """Return the slates of feedback: the things shown by one decision.
-
-        Raises
-        ------
-        SpecificationError
-            If it has no positions.
-        """
-        if feedback.columns.position is None:
-            raise SpecificationError("slates need the position of what was shown: read feedback with position=…")
-        order = np.lexsort((feedback.position, feedback.decision_codes))
-        slate = feedback.decision_codes[order]
-        return cls(order, slate, np.flatnonzero(np.concatenate([[True], slate[1:] != slate[:-1]])))
-
-    def prefix_products(self, rows: Rows) -> Rows:
-        """Return, for rows in their order, the product from the top of the slate down to each."""
-        # One position at a time: products of logs would lose digits, and zeros.
-        product = rows.copy()
-        place = np.arange(len(rows)) - self.first[self.slate]
-        for k in range(1, int(place.max(initial=0)) + 1):
-            at = np.flatnonzero(place == k)
-            product[at] *= product[at - 1]
-        return product
-
-    def sums(self, rows: Rows) -> Float[np.ndarray, " slates"]:
-        """Return the sum over each slate."""
-        return np.add.reduceat(rows, self.first)
-
-
-def prefix_probability(feedback: Feedback, conditional: Rows) -> Rows:
-    """Return the probability of each item and all above it, from that of each given what stands above."""
-    slates = Slates.of(feedback)
-    result = np.empty(feedback.n_rows)
-    result[slates.order] = slates.prefix_products(conditional[slates.order])
-    return result
-
-
-def slate_probability(feedback: Feedback, conditional: Rows) -> Rows:
-    """Return the probability of the whole slate on each of its rows, from that of each item given what stands above."""
-    slates = Slates.of(feedback)
-    last = np.append(slates.first[1:], len(slates.slate)) - 1
-    result = np.empty(feedback.n_rows)
-    result[slates.order] = slates.prefix_products(conditional[slates.order])[last][slates.slate]
-    return result
+#: How far probabilities may be from summing to one.
+_TOLERANCE = 1e-6
 
 
 class SlateEstimator(ABC):
@@ -172,6 +114,8 @@ class SlateRewardInteraction(_Weighted):
 class SlateCascade(SlateEstimator):
     """Cascade doubly robust. Probabilities are those of the item and all above; see :func:`prefix_probability`.
 
+    Mostly made by :meth:`of`.
+
     Parameters
     ----------
     foretold : array, shape (rows,)
@@ -188,24 +132,46 @@ class SlateCascade(SlateEstimator):
     )
 
     @classmethod
-    def of(cls, feedback: Feedback, rewards: Float[np.ndarray, "rows actions"], each: np.ndarray) -> SlateCascade:
-        """Return the estimator from what is foretold of each action, and the policy's probability of each.
+    def of(cls, feedback: Feedback, each: np.ndarray, rewards: RidgeRewards | np.ndarray | None = None) -> SlateCascade:
+        """Return the estimator for a log and a policy.
 
         Parameters
         ----------
         feedback : Feedback
-        rewards, each : array, shape (rows, actions)
-            Given what stands above.
+            With positions; each row has an answer.
+        each : array, shape (rows, actions)
+            The probability with which the policy to be judged would show each action in the place of the row, given
+            what stands above it.
+        rewards : RidgeRewards or array, shape (rows, actions), optional
+            Settings of the ridge regressions that foretell rewards, ``RidgeRewards()`` by default; or what is foretold
+            of each action in the place of the row *and of all below it*, were these shown by the policy.
+
+        Returns
+        -------
+        SlateCascade
+            The value is right whatever is foretold; the better, the surer it is.
+
+        Raises
+        ------
+        SpecificationError
+            If arrays have another shape, probabilities do not sum to one on a row, what is foretold is not finite, or
+            there are fewer persons than folds.
+        DataError
+            If rows have no answer.
         """
         shape = (feedback.n_rows, len(feedback.actions))
-        if rewards.shape != shape or each.shape != shape:
-            raise SpecificationError(
-                f"rewards and probabilities have shapes {rewards.shape} and {each.shape}, not {shape}"
-            )
-        if not np.allclose(each.sum(axis=1), 1, rtol=0, atol=1e-6) or each.min() < 0:
+        each = _of_actions(each, shape, "each")
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            fine = np.abs(each.sum(axis=1) - 1) <= _TOLERANCE
+        if not fine.all() or each.min() < 0:
             raise SpecificationError("the policy's probabilities of each action do not sum to 1 on every row")
-        shown = rewards[np.arange(shape[0]), feedback.action_codes]
-        return cls(shown, np.einsum("ra,ra->r", rewards, each))
+        if rewards is None or isinstance(rewards, RidgeRewards):
+            _require_answers(feedback)
+            return cls(*cascade_foretold(feedback, Slates.of(feedback), each, rewards or RidgeRewards()))
+        rewards = _of_actions(rewards, shape, "rewards")
+        if not np.isfinite(rewards).all():
+            raise SpecificationError("the rewards foretold are not all finite")
+        return cls(rewards[np.arange(shape[0]), feedback.action_codes], np.einsum("ra,ra->r", rewards, each))
 
     @property
     def name(self) -> str:
@@ -214,6 +180,11 @@ class SlateCascade(SlateEstimator):
 
     def terms(self, slates: Slates, reward: Rows, weight: Rows) -> Float[np.ndarray, " slates"]:
         """Return the sums of the corrected rewards of each slate."""
+        if len(self.foretold) != len(reward):
+            raise SpecificationError(
+                f"the estimator was made for a log of {len(self.foretold):,} rows, not of {len(reward):,}: make it of "
+                "the log to be used"
+            )
         before = np.concatenate([[1.0], weight[:-1]])
         before[slates.first] = 1.0
         own = weight * (reward - self.foretold[slates.order])
@@ -244,25 +215,47 @@ def evaluate_slates(
         The probability with which the policy to be judged would have shown it: of the whole slate, of the item in its
         place, or of the item and all above, as the estimator asks.
     estimator : SlateEstimator
+        What people are taken to do; see the head of this module.
     propensity : array, shape (rows,), optional
         The same of the policy that was running; by default the propensities of the log.
-    interval, level, limits
-        As for :func:`revealed.answer.offpolicy.evaluate`.
+    interval : Interval, optional
+        By default :class:`Normal`. A slate is one draw, and all slates of a person are.
+    level : float
+        Of the interval, between 0 and 1.
+    limits : Limits, optional
+        Where the log is held to say too little; by default ``Limits()``.
+
+    Returns
+    -------
+    PolicyValue
+        In units of the reward, summed over a slate, for each slate; without a number, but with reasons, where the log
+        cannot say.
 
     Raises
     ------
     SpecificationError
-        If the log has no positions, or probabilities do not fit it.
+        If the log has no positions, probabilities do not fit it, a weight is beyond all bounds, or rewards lie outside
+        of the bounds an interval was given.
     DataError
         If rows have no answer: half a slate has no value.
+
+    Examples
+    --------
+    >>> from revealed.choices.feedback import read_feedback
+    >>> page = {"decision": [i // 2 for i in range(80)], "position": [1, 2] * 40, "action": ["hat", "cap"] * 40,
+    ...         "reward": [1, 0] * 40, "propensity": [0.5, 1.0] * 40}
+    >>> feedback = read_feedback(page, position="position")
+    >>> evaluate_slates(feedback, feedback.propensity, SlateIndependent()).value
+    1.0
     """
     require_level(level)
+    if not isinstance(estimator, SlateEstimator):
+        raise SpecificationError(f"an estimator of slates is an object such as SlateStandard(), not {estimator!r}")
     slates = Slates.of(feedback)
     _require_answers(feedback)
-    logged = feedback.propensity if propensity is None else propensity
-    _require(feedback, probability, "probability", above_zero=False)
-    _require(feedback, logged, "propensity", above_zero=True)
-    weight = (probability / logged)[slates.order]
+    logged = _require(feedback, feedback.propensity if propensity is None else propensity, "propensity", least=0.0)
+    with np.errstate(over="ignore"):  # infinite weights are refused where weights are summed up
+        weight = (_require(feedback, probability, "probability") / logged)[slates.order]
     reward = feedback.reward[slates.order]
     persons = feedback.person_codes[slates.order]
     interval, limits = interval or Normal(), limits or Limits()
@@ -273,10 +266,11 @@ def evaluate_slates(
     value = error = low = high = float("nan")
     lacking: tuple[str, ...] = ()
     if not refused:
-        parts = Parts(estimator.terms(slates, reward, weight))
-        unsure = Unsure(parts, None, groups, _width(estimator, interval, slates, reward))
+        with bounded():
+            parts = Parts(estimator.terms(slates, reward, weight))
+            unsure = Unsure.of(parts, groups, _width(estimator, interval, slates, reward, weight))
         ends = interval.ends(unsure, level)
-        value, error, low, high = parts.value, unsure.error, ends.low, ends.high
+        value, error, low, high = unsure.value, unsure.error, ends.low, ends.high
         lacking = (f"no interval: {ends.lacking}",) if ends.lacking else ()
     return PolicyValue(
         policy="policy of slates",
@@ -302,11 +296,12 @@ def _overlap(estimator: SlateEstimator, slates: Slates, reward: Rows, weight: Ro
     return overlap_of(Rounds(reward, weight), persons, None)
 
 
-def _width(estimator: SlateEstimator, interval: Interval, slates: Slates, reward: Rows) -> float | None:
+def _width(estimator: SlateEstimator, interval: Interval, slates: Slates, reward: Rows, weight: Rows) -> float | None:
     bounds = interval.bounds
     if bounds is None:
         return None
     bounds.require(reward, "rewards")
+    bounds.require_weights(weight)
     longest = int(np.diff(np.append(slates.first, len(reward))).max())
     return estimator.width(bounds.span, bounds.largest_weight, longest)
 
@@ -319,11 +314,19 @@ def _require_answers(feedback: Feedback) -> None:
         raise DataError(feedback.source, [Problem("rows without an answer", remedy, rows=rows, count=len(lacking))])
 
 
-def _require(feedback: Feedback, rows: Rows, what: str, *, above_zero: bool) -> None:
-    if rows.shape != (feedback.n_rows,):
-        raise SpecificationError(f"{what} has shape {rows.shape}, not ({feedback.n_rows},)")
-    fine = (rows <= 1 + 1e-6) & ((rows > 0) if above_zero else (rows >= 0))
+def _require(feedback: Feedback, given: Any, what: str, least: float | None = None) -> Rows:
+    """Return probabilities of rows, checked: 0 or more, or above ``least``."""
+    rows = rows_of(feedback, given, what)
+    fine = (rows <= 1 + _TOLERANCE) & ((rows >= 0) if least is None else (rows > least))
     if not fine.all():
-        least = "above 0" if above_zero else "0 or more"
+        bound = "0 or more" if least is None else f"above {least:g}"
         first = int(np.argmax(~fine))
-        raise SpecificationError(f"each {what} is {least} and at most 1; row {first} (from 0) has {rows[first]:g}")
+        raise SpecificationError(f"each {what} is {bound} and at most 1; row {first} (from 0) has {rows[first]:g}")
+    return rows
+
+
+def _of_actions(given: Any, shape: tuple[int, int], what: str) -> np.ndarray:
+    if not isinstance(given, np.ndarray) or given.dtype.kind not in "fiub" or given.shape != shape:
+        found = given.shape if isinstance(given, np.ndarray) else type(given).__name__
+        raise SpecificationError(f"{what} has shape {found}; give numbers of shape {shape}: rows by actions")
+    return given.astype(np.float64, copy=False)

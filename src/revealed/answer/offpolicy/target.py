@@ -8,21 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
 
 from revealed.choices.feedback import Feedback
 from revealed.choices.policy import Chooser
 from revealed.errors import SpecificationError, nearest
 
-PolicyLike = Chooser | np.ndarray | Mapping[str, float]
+PolicyLike = Chooser | np.ndarray | Mapping[Any, float]
 
 #: How far probabilities may be from summing to one: what eight decimals of eighty actions leave.
 _TOLERANCE = 1e-6
-
-#: Rows looked at together: their probabilities stay in the second-level cache from one look to the next.
-BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
@@ -30,42 +28,107 @@ class Logged:
     """The policy that was running: its value is the mean reward, whatever the estimator."""
 
     def probabilities(self, feedback: Feedback) -> Float[np.ndarray, " rows"]:
-        """Return the propensities of the log."""
+        """Return the propensities of the log.
+
+        Parameters
+        ----------
+        feedback : Feedback
+
+        Returns
+        -------
+        array, shape (rows,)
+        """
         return feedback.propensity
 
 
 @dataclass(frozen=True, eq=False)
 class Target:
-    """The probabilities of the policy to be judged, checked.
+    """The probabilities of the policy to be judged. Those of rows are checked as they are taken, block by block.
 
     Parameters
     ----------
-    shown : array, shape (rows,)
-        With which it would have shown what was shown.
+    shown : array, shape (rows,), or None
+        With which it would have shown what was shown; None where ``each`` is given.
     each : array, shape (rows, actions) or (1, actions), or None
         With which it would have shown each action; one row where it is the same for all. None where not known.
-    never_logged : float or None
-        The share of its choices that are actions the log never shows; None where ``each`` is.
+    same : bool
+        ``each`` has one row, the same for all.
+    elsewhere : float
+        The probability of actions that the log does not know at all.
     logging : bool
         It is the policy that was running.
+    origin : array of int, shape (rows,), or None
+        The row of each in the array that was given; None where they are the same.
     """
 
-    shown: Float[np.ndarray, " rows"]
-    each: Float[np.ndarray, "rows_or_one actions"] | None
-    never_logged: float | None
+    shown: np.ndarray | None
+    each: np.ndarray | None
+    same: bool = False
+    elsewhere: float = 0.0
     logging: bool = False
+    origin: Int[np.ndarray, " rows"] | None = None
+
+    def each_on(self, rows: slice) -> Float[np.ndarray, "rows_or_one actions"] | None:
+        """Return the probability of each action on some rows; one row where it is the same on all.
+
+        Raises
+        ------
+        SpecificationError
+            If rows are not probabilities that sum to one.
+        """
+        if self.each is None or self.same:
+            return self.each  # one row was checked when it was given
+        block = np.ascontiguousarray(self.each[rows], np.float64)
+        with np.errstate(invalid="ignore"):  # infinities of both signs
+            off = block @ np.ones(block.shape[1])
+        if not (off.max() <= 1 + _TOLERANCE and off.min() >= 1 - _TOLERANCE):  # not a number fails too
+            wrong = int(np.argmax(~(np.abs(off - 1) <= _TOLERANCE)))
+            row = rows.start + wrong if self.origin is None else self.origin[rows.start + wrong]
+            raise SpecificationError(f"the probabilities of row {row} (from 0) sum to {off[wrong]:.6g}, not 1")
+        if block.min() < 0:  # what is not below zero and sums to one is a probability
+            require_probabilities(self.each, self.origin)
+        return block
+
+    def shown_on(self, rows: slice) -> Float[np.ndarray, " some"]:
+        """Return the probability of what was shown on some rows, where it was given alone.
+
+        Raises
+        ------
+        SpecificationError
+            If they are no probabilities.
+        """
+        assert self.shown is not None
+        shown = np.ascontiguousarray(self.shown[rows], np.float64)
+        if not (shown.min() >= 0 and shown.max() <= 1 + _TOLERANCE):
+            require_probabilities(self.shown, self.origin)
+        return shown
+
+    def never_logged(self, feedback: Feedback) -> float | None:
+        """Return the share of its choices that are actions the log never shows; None where not known."""
+        if self.each is None:
+            return 0.0 if self.logging else None
+        never = np.flatnonzero(feedback.times_shown == 0)
+        return float(self.each[:, never].sum() / len(self.each)) + self.elsewhere if len(never) else self.elsewhere
 
 
-def target_of(feedback: Feedback, policy: PolicyLike) -> Target:
+def target_of(feedback: Feedback, policy: PolicyLike, kept: Bool[np.ndarray, " all_rows"] | None = None) -> Target:
     """Return what a policy would have done on each row.
+
+    Parameters
+    ----------
+    feedback : Feedback
+    policy : Chooser, array, mapping or Logged
+    kept : array of bool, shape (all rows,), or None
+        Which rows feedback was taken from, of which an array may have one each; None where from all.
 
     Raises
     ------
     SpecificationError
-        If it is no policy, or its probabilities have another shape, are no probabilities, or do not sum to one.
+        If it is no policy, or its probabilities have another shape, are no probabilities, or do not sum to one; of an
+        array only once its rows are taken.
     """
     if isinstance(policy, Logged):
-        return Target(feedback.propensity, None, 0.0, logging=True)
+        return Target(feedback.propensity, None, logging=True)
     if isinstance(policy, Mapping):
         return _of_mapping(feedback, policy)
     given = policy.probabilities(feedback) if isinstance(policy, Chooser) else policy
@@ -74,66 +137,48 @@ def target_of(feedback: Feedback, policy: PolicyLike) -> Target:
             "a policy is a Chooser, an array of probabilities, or a mapping from actions to probabilities, "
             f"not {type(given).__name__}"
         )
-    each = given.astype(np.float64, copy=False)
-    if each.shape == (feedback.n_rows,):
-        _require_probabilities(each)
-        return Target(each, None, None)
-    if each.shape != (feedback.n_rows, len(feedback.actions)):
+    origin = None
+    if kept is not None and given is policy and len(given) == len(kept):
+        given, origin = given[kept], np.flatnonzero(kept)
+    if given.shape == (feedback.n_rows,):
+        return Target(given, None, origin=origin)
+    if given.shape != (feedback.n_rows, len(feedback.actions)):
         wanted = f"({feedback.n_rows},) or ({feedback.n_rows}, {len(feedback.actions)})"
-        raise SpecificationError(f"probabilities have shape {each.shape}; give {wanted}: rows, or rows by actions")
-    shown = _checked_and_gathered(each, feedback.action_codes)
-    return Target(shown, each, _mass(each, feedback))
+        raise SpecificationError(f"probabilities have shape {given.shape}; give {wanted}: rows, or rows by actions")
+    return Target(None, given, origin=origin)
 
 
-def _of_mapping(feedback: Feedback, policy: Mapping[str, float]) -> Target:
+def _of_mapping(feedback: Feedback, policy: Mapping[Any, float]) -> Target:
     labels = feedback.actions.labels
     place = {label: i for i, label in enumerate(labels)}
-    if not any(action in place for action in policy):
+    if not any(str(action) in place for action in policy):  # 1 and "1" are the same action, as in the log
         hint = nearest(str(next(iter(policy), "")), labels)
         raise SpecificationError(f"the policy shows nothing that is an action of {feedback.source}; {hint}")
-    probability = np.zeros(len(labels))
-    elsewhere = 0.0
-    values = np.array([float(value) for value in policy.values()])
-    _require_probabilities(values)
+    try:
+        values = np.array([float(value) for value in policy.values()])
+    except (TypeError, ValueError):
+        wrong = next(value for value in policy.values() if not isinstance(value, int | float | np.number))
+        raise SpecificationError(f"the probabilities of the policy are numbers, not {wrong!r}") from None
+    require_probabilities(values)
     if abs(values.sum() - 1) > _TOLERANCE:
         raise SpecificationError(f"the probabilities of the policy sum to {values.sum():.6g}, not 1")
+    probability = np.zeros(len(labels))
+    elsewhere = 0.0
     for action, value in zip(policy, values.tolist(), strict=True):
-        if action in place:
-            probability[place[action]] = value
+        if str(action) in place:
+            probability[place[str(action)]] += value
         else:
             elsewhere += value
-    each = probability[None]
-    return Target(probability[feedback.action_codes], each, _mass(each, feedback) + elsewhere)
+    return Target(None, probability[None], same=True, elsewhere=elsewhere)
 
 
-def _mass(each: Float[np.ndarray, "rows_or_one actions"], feedback: Feedback) -> float:
-    """Return the share of choices that are actions never shown in the log."""
-    never = np.flatnonzero(feedback.times_shown == 0)
-    return float(each[:, never].sum() / len(each)) if len(never) else 0.0
-
-
-def _require_probabilities(cells: Float[np.ndarray, " cells"]) -> None:
+def require_probabilities(cells: np.ndarray, origin: Int[np.ndarray, " rows"] | None = None) -> None:
+    """Raise SpecificationError unless all cells lie within [0, 1]; ``origin`` says where rows were given."""
     wrong = ~((cells >= 0) & (cells <= 1 + _TOLERANCE))
     if wrong.any():
-        first = int(np.flatnonzero(wrong)[0])
+        first = np.argwhere(wrong)[0].tolist()
+        place = first if origin is None else [int(origin[first[0]]), *first[1:]]
         raise SpecificationError(
-            f"{int(wrong.sum()):,} probabilities of the policy lie outside of [0, 1]; the first, at {first}, is "
-            f"{cells[first]:g}"
+            f"{int(wrong.sum()):,} probabilities of the policy lie outside of [0, 1]; the first, at "
+            f"{', '.join(map(str, place))}, is {cells[tuple(first)]:g}"
         )
-
-
-def _checked_and_gathered(each: Float[np.ndarray, "rows actions"], codes: np.ndarray) -> Float[np.ndarray, " rows"]:
-    """Return the probability of what was shown; what is not below zero and sums to one is a probability."""
-    ones = np.ones(each.shape[1])
-    index = np.arange(BLOCK_ROWS)
-    shown = np.empty(len(each))
-    for start in range(0, len(each), BLOCK_ROWS):
-        block = each[start : start + BLOCK_ROWS]
-        off = np.abs(block @ ones - 1)
-        if not off.max() <= _TOLERANCE:
-            row = start + int(np.argmax(~(off <= _TOLERANCE)))
-            raise SpecificationError(f"the probabilities of row {row} (from 0) sum to {each[row].sum():.6g}, not 1")
-        if block.min() < 0:
-            _require_probabilities(block.ravel())
-        shown[start : start + BLOCK_ROWS] = block[index[: len(block)], codes[start : start + BLOCK_ROWS]]
-    return shown

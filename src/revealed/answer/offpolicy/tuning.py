@@ -1,4 +1,4 @@
-r"""The setting of changed weights chosen from the log itself. Imports parts and weights.
+r"""The setting of changed weights chosen from the log itself. Imports intervals and weights.
 
 - SLOPE (Su, Srinath and Krishnamurthy 2020, "Adaptive estimator selection for off-policy evaluation", algorithm 1):
   from the widest interval to the narrowest, go on while intervals agree with all before. It needs no bound on the bias.
@@ -19,6 +19,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from revealed.answer.offpolicy.doubly_robust import DoublyRobust
+from revealed.answer.offpolicy.intervals import Unsure
 from revealed.answer.offpolicy.parts import Rounds
 from revealed.answer.offpolicy.weighting import InversePropensity
 from revealed.answer.offpolicy.weights import Clipped, Shrunk, SubGaussian, Switched, Weights
@@ -53,10 +54,9 @@ class Slope(Rule):
         n_rows = len(rounds.reward)
         if n_rows < 2:
             return 0  # one row has no interval
-        reach = float(stdtrit(n_rows - 1, 1 - self.delta)) / np.sqrt(n_rows - 1)
-        parts = [candidate.parts(rounds) for candidate in candidates]
-        value = np.array([part.value for part in parts])
-        half = np.array([reach * np.sqrt(np.mean(part.influence() ** 2)) for part in parts])
+        found = [Unsure.of(candidate.parts(rounds)) for candidate in candidates]
+        value = np.array([one.value for one in found])
+        half = float(stdtrit(n_rows - 1, 1 - self.delta)) * np.array([one.error for one in found])
         order = np.argsort(half)[::-1]
         for i in range(1, len(order)):
             before, now = order[:i], order[i]
@@ -90,8 +90,8 @@ class ErrorBound(Rule):
         for candidate in candidates:
             outcome = rounds.residual if candidate.needs_model else rounds.reward
             bias = abs(float((weight - candidate.weights.of(weight)) @ outcome / n_rows)) + slack
-            bounds.append(float(np.mean(candidate.parts(rounds).influence() ** 2)) / n_rows + bias**2)
-        return int(np.argmin(bounds))
+            bounds.append(Unsure.of(candidate.parts(rounds)).variance + bias**2)
+        return int(np.argmin(np.nan_to_num(bounds, nan=np.inf)))  # not a number: no weight is left
 
 
 @dataclass(frozen=True)

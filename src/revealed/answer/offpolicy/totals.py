@@ -1,0 +1,148 @@
+r"""Sums from which a value and its standard error follow; sums of different rows add. Imports parts.
+
+With columns :math:`a` (plain), or :math:`b` and :math:`c` (a ratio), or all three, summed over :math:`n` rows,
+:math:`V = \sum a/n + \sum b/\sum c`: a function of sums. With its gradient :math:`g`, and :math:`x_u` the sums over
+the rows of one person :math:`u` of :math:`G`, the error is (delta method)
+
+.. math:: \widehat{\mathrm{se}}(V)^2 = \frac{G}{G-1} \sum_u \big(g^\top (x_u - \bar x)\big)^2,
+
+so rows of a person may depend on each other as they like. The products are centred and added as Chan, Golub and
+LeVeque (1983, "Algorithms for computing the sample variance") have it: no digits are lost to large means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from revealed.answer.offpolicy.parts import Groups, Rows
+from revealed.errors import SpecificationError
+
+#: Rows looked at together: a few columns of as many stay in the processor's cache.
+BLOCK_ROWS = 32_768
+
+Column = Float[np.ndarray, " columns"]
+
+
+@dataclass(frozen=True, eq=False)
+class Totals:
+    """What persons add up to.
+
+    Parameters
+    ----------
+    n_persons : int
+        Where each row is its own person, the number of rows.
+    sums : array, shape (columns,)
+        The number of rows first, then the sum of each column.
+    products : array, shape (columns, columns)
+        Sums over persons of the products of their sums, less the mean person's.
+    """
+
+    n_persons: int
+    sums: Column
+    products: Float[np.ndarray, "columns columns"]
+
+    @classmethod
+    def of(cls, columns: Sequence[Rows]) -> Totals:
+        """Return the totals of rows each of which is its own person."""
+        n_rows = len(columns[0])
+        sums = [float(column.sum()) for column in columns]
+        centred = [column - total / n_rows for column, total in zip(columns, sums, strict=True)]
+        products = np.zeros((len(sums) + 1, len(sums) + 1))  # the first row and column: one row each, no spread
+        for i, one in enumerate(centred, 1):
+            for j, other in enumerate(centred[:i], 1):
+                products[i, j] = products[j, i] = one @ other
+        return cls(n_rows, np.array([n_rows, *sums]), products)
+
+    @classmethod
+    def of_whole(cls, columns: Sequence[Rows], groups: Groups | None) -> Totals:
+        """Return the totals of a whole log, rows of a group being one person's; without groups each row is its own."""
+        if groups is None:
+            return cls.added([cls.of([column[rows] for column in columns]) for rows in blocks(len(columns[0]))])
+        persons = np.array([np.bincount(groups).astype(float), *(np.bincount(groups, column) for column in columns)])
+        n_persons = persons.shape[1]
+        sums = persons.sum(axis=1)
+        persons -= (sums / n_persons)[:, None]
+        return cls(n_persons, sums, persons @ persons.T)
+
+    @classmethod
+    def added(cls, blocks: Sequence[Totals]) -> Totals:
+        """Return the totals of several lots of persons, none of them in two."""
+        n_persons = np.array([float(block.n_persons) for block in blocks])
+        sums = np.array([block.sums for block in blocks])
+        total = sums.sum(axis=0)
+        apart = sums / n_persons[:, None] - total / n_persons.sum()
+        between = apart.T @ (apart * n_persons[:, None])
+        products = np.sum([block.products for block in blocks], axis=0)
+        return cls(int(n_persons.sum()), total, products + between)
+
+    def error(self, gradient: Column) -> float:
+        """Return the standard error of a function of the sums; NaN for a single person.
+
+        Parameters
+        ----------
+        gradient : array, shape (columns,)
+            Of the function, by the sums.
+        """
+        if self.n_persons < 2:
+            return float("nan")
+        return float(np.sqrt(self.variance(gradient) * (self.n_persons / (self.n_persons - 1))))
+
+    def variance(self, gradient: Column) -> float:
+        """Return the square of the error, the persons taken for all there are: without the factor G/(G-1)."""
+        return max(float(gradient @ self.products @ gradient), 0.0)  # rounding may go below 0
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """Raise SpecificationError where sums and squares go beyond what a number holds.
+
+    Raises
+    ------
+    SpecificationError
+        Instead of numpy's warning and an infinite number.
+    """
+    try:
+        with np.errstate(over="raise", invalid="raise"):
+            yield
+    except FloatingPointError:
+        raise SpecificationError(
+            "squares of weighted rewards are larger than a number can be: measure rewards in larger units"
+        ) from None
+
+
+def blocks(n_rows: int, size: int = BLOCK_ROWS) -> Iterator[slice]:
+    """Return slices that together are all rows."""
+    return (slice(start, min(start + size, n_rows)) for start in range(0, n_rows, size))
+
+
+def value_of(sums: Column) -> float:
+    """Return the value from the sums: the number of rows, then a plain column, a numerator and denominator, or all."""
+    return float(values_of(sums[None])[0])
+
+
+def values_of(sums: Float[np.ndarray, "draws columns"]) -> Float[np.ndarray, " draws"]:
+    """Return the values of several logs from their sums; NaN where the denominator is zero."""
+    n_columns = sums.shape[1] - 1
+    plain = sums[:, 1] / sums[:, 0] if n_columns != 2 else np.zeros(len(sums))
+    if n_columns == 1:
+        return np.asarray(plain)
+    empty = sums[:, -1] == 0
+    ratio = sums[:, -2] / np.where(empty, 1.0, sums[:, -1])
+    return np.where(empty, np.nan, plain + ratio)
+
+
+def gradient_of(sums: Column) -> Column:
+    """Return the gradient of the value by the sums; NaN where the denominator is zero."""
+    gradient = np.zeros(len(sums))
+    n_rows, n_columns = sums[0], len(sums) - 1
+    if n_columns != 2:
+        gradient[0], gradient[1] = -sums[1] / n_rows**2, 1 / n_rows
+    if n_columns != 1:
+        denominator = sums[-1] or np.nan
+        gradient[-2], gradient[-1] = 1 / denominator, -sums[-2] / denominator**2
+    return gradient
