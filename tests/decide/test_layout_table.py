@@ -18,8 +18,20 @@ from typer.testing import CliRunner
 from revealed.cli.exits import Commands
 from revealed.cli.layout import layout
 from revealed.cli.options import expanded
-from revealed.decide.layout import Design, LayoutSpace, LayoutWorld, Priors, TestsFit, fit_tests, read_tests
+from revealed.decide.layout import (
+    Design,
+    LayoutSpace,
+    LayoutTests,
+    LayoutWorld,
+    Priors,
+    TestsFit,
+    deviations,
+    fit_tests,
+    read_tests,
+)
+from revealed.decide.layout.counts import Belief, Counts, mode_of
 from revealed.errors import ColumnError, DataError, SpecificationError
+from revealed.models.glm.links import link_named
 from revealed.models.glm.model import BayesianGLM
 from revealed.report.layout_picture import picture_of_effects
 from revealed.report.layouts import sections_of_tests
@@ -65,62 +77,101 @@ def many_tests(n_tests: int, seed: int, spread: float, noise: float = 0.0) -> tu
 # ---- the fit --------------------------------------------------------------------------------------------------------
 
 
+def counts_of(tests: LayoutTests, design: Design) -> Counts:
+    return Counts(design.rows(tests.layouts), tests.impressions, tests.clicks, tests.tests, len(tests.names))
+
+
 @pytest.mark.parametrize("link", ["logit", "probit"])
 def test_counts_are_as_many_single_answers(link: str) -> None:
-    """The fit to counts is the GLM's fit to each impression on its own."""
+    """The mode for counts is the GLM's for each impression on its own, where neither tests nor rows deviate."""
     small = with_cells(impressions=[40, 30, 20, 50], clicks=[5, 9, 2, 20])
-    fit = fit_tests(read_tests(small), link)
-    assert fit.dispersion == 1
-    assert fit.converged
-    design = fit.learner.design
-    rows = np.repeat(design.rows(design.space.encode([
-        {"headline": h, "image": i} for h, i in zip(small["headline"], small["image"], strict=True)
-    ])), small["impressions"], axis=0)  # fmt: skip
+    tests = read_tests(small)
+    design, priors = Design.of(tests.space), Priors()
+    deviations = {"option": priors.option, "pair": priors.pair}
+    belief = Belief.of(design, priors.level, priors.level_deviation, deviations)
+    found = mode_of(link_named(link), counts_of(tests, design), belief)
+    assert found.converged
+    assert not found.at.levels.any()
+    assert not found.at.rows.any()
+    rows = np.repeat(design.rows(tests.layouts), small["impressions"], axis=0)
     answers = np.concatenate([np.arange(n) < c for n, c in zip(small["impressions"], small["clicks"], strict=True)])
-    mean, variance = design.prior(Priors())
+    mean, variance = design.prior(priors)
     whole = BayesianGLM.fresh(design.n_params, link, mean=mean, variance=variance).replay(rows, answers.astype(float))
-    np.testing.assert_allclose(fit.learner.posterior.mean, whole.posterior.mean, atol=1e-6)
-    np.testing.assert_allclose(fit.learner.posterior.variance, whole.posterior.variance, rtol=1e-5)
+    np.testing.assert_allclose(found.at.params, whole.posterior.mean, atol=1e-6)
+    np.testing.assert_allclose(np.diag(found.covariance), whole.posterior.variance, rtol=1e-5)
 
 
-def test_levels_of_tests_are_taken_out_as_a_dense_fit_does() -> None:
-    table, _ = many_tests(25, seed=1, spread=0.8)
-    tests = read_tests(table, test="test")
-    fit = fit_tests(tests)
-    assert fit.n_tests == 25
-    assert 0.5 < fit.test_deviation < 1.2
-    rows = np.concatenate([fit.learner.design.rows(tests.layouts), np.eye(25)[tests.tests]], axis=1)
-    mean, variance = fit.learner.design.prior(Priors())
-    precision = np.concatenate([1 / variance, np.full(25, fit.test_deviation**-2)])
-    center = np.concatenate([mean, np.zeros(25)])
+@pytest.mark.parametrize(("test", "row"), [(0.6, 0.3), (0.6, 0.0), (0.0, 0.3), (0.0, 0.0)])
+def test_levels_and_rows_are_taken_out_as_a_dense_fit_does(test: float, row: float) -> None:
+    table, _ = many_tests(15, seed=1, spread=0.8, noise=0.3)
+    tests = read_tests(table)
+    design = Design.of(tests.space)
+    counts = counts_of(tests, design)
+    belief = Belief.of(design, 0.0, 3.0, {"option": 0.5, "pair": 0.25, "test": test, "row": row})
+    found = mode_of(link_named("logit"), counts, belief)
+    n, k = len(tests), design.n_params
+    effects = np.concatenate([counts.x, test * np.eye(15)[tests.tests], row * np.eye(n)], axis=1)  # of unit variance
+    precision = np.concatenate([1 / belief.variance, np.ones(15 + n)])
 
     def objective(w: np.ndarray) -> tuple[float, np.ndarray]:
-        f = rows @ w
+        f = effects @ w
         rate = 1 / (1 + np.exp(-f))
-        value = tests.impressions @ np.logaddexp(0, f) - tests.clicks @ f + 0.5 * precision @ (w - center) ** 2
-        return float(value), rows.T @ (tests.impressions * rate - tests.clicks) + precision * (w - center)
+        value = tests.impressions @ np.logaddexp(0, f) - tests.clicks @ f + 0.5 * precision @ w**2
+        return float(value), effects.T @ (tests.impressions * rate - tests.clicks) + precision * w
 
-    at = minimize(objective, np.zeros(rows.shape[1]), jac=True, options={"gtol": 1e-8}).x
-    rate = 1 / (1 + np.exp(-rows @ at))
-    covariance = np.linalg.inv((rows.T * (tests.impressions * rate * (1 - rate))) @ rows + np.diag(precision))
-    k = len(mean)
-    assert fit.dispersion == 1
-    np.testing.assert_allclose(fit.learner.posterior.mean, at[:k], atol=1e-5)
-    np.testing.assert_allclose(fit.learner.posterior.covariance, covariance[:k, :k], atol=1e-6)
+    dense = minimize(objective, np.zeros(len(precision)), jac=True, options={"gtol": 1e-9})
+    rate = 1 / (1 + np.exp(-effects @ dense.x))
+    bend = (effects.T * (tests.impressions * rate * (1 - rate))) @ effects + np.diag(precision)
+    covariance = np.linalg.inv(bend)
+    variances = np.diag(covariance)
+    assert found.converged
+    np.testing.assert_allclose(found.at.params, dense.x[:k], atol=1e-5)
+    np.testing.assert_allclose(found.at.levels, test * dense.x[k : k + 15], atol=1e-5)
+    np.testing.assert_allclose(found.at.rows, row * dense.x[k + 15 :], atol=1e-5)
+    np.testing.assert_allclose(found.covariance, covariance[:k, :k], atol=1e-6)
+    np.testing.assert_allclose(found.level_variance, test**2 * variances[k : k + 15], atol=1e-7)
+    np.testing.assert_allclose(found.row_variance, row**2 * variances[k + 15 :], atol=1e-7)
+    evidence = -dense.fun - 0.5 * np.linalg.slogdet(bend)[1] + 0.5 * np.log(precision).sum()
+    assert found.log_evidence == pytest.approx(evidence, abs=1e-6)
 
 
-def coverage(noise: float) -> tuple[float, float]:
-    covered, dispersions = [], []
-    for seed in range(12):
+def test_few_points_say_what_many_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The mixture over deviations is an integral; 32 points stand for as many as one likes."""
+    table, _ = many_tests(15, seed=2, spread=0.7, noise=0.3)
+    few = fit_tests(read_tests(table))
+    monkeypatch.setattr(deviations, "_POINTS", 256)
+    many = fit_tests(read_tests(table))
+    scale = np.sqrt(many.learner.posterior.variance)
+    assert (abs(few.learner.posterior.mean - many.learner.posterior.mean) < 0.05 * scale).all()
+    np.testing.assert_allclose(np.sqrt(few.learner.posterior.variance), scale, rtol=0.03)
+    assert set(few.deviations) == {"option", "pair", "test", "row"}
+    for name, deviation in few.deviations.items():
+        other = many.deviations[name]
+        assert abs(np.log(deviation.median / other.median)) < 0.25 * other.doubt
+        assert deviation.doubt == pytest.approx(other.doubt, rel=0.2)
+
+
+def test_only_what_a_table_can_tell_is_learned() -> None:
+    assert set(fit_tests(read_tests(GOOD)).deviations) == {"option", "pair"}  # four rows, four parameters
+    assert set(fit_tests(read_tests(GOOD), pairs=False).deviations) == {"option", "row"}
+    tests = {**GOOD, "test": ["june", "june", "july", "july"]}  # not side by side: rows may differ, whatever fits them
+    assert set(fit_tests(read_tests(tests)).deviations) == {"option", "pair", "test", "row"}
+
+
+def coverage(noise: float) -> tuple[float, dict[str, float]]:
+    """Return how often 90% intervals hold the truth where effects are larger than the prior guesses, and what is
+    learned of how much things differ."""
+    covered, learned = [], []
+    guess = Priors(level=-2.0, option=0.1, pair=0.05)
+    for seed in range(8):
         table, world = many_tests(60, seed, spread=0.7, noise=noise)
-        fit = fit_tests(read_tests(table, test="test"), priors=Priors(level=-2.0, option=0.3, pair=0.2))
+        fit = fit_tests(read_tests(table), priors=guess)
         # Options come in the order of the table, so the truth is looked up by name.
         at = {(e.slots, e.options): e for e in fit.effects(0.9)}
-        for effect in truth_of(world):
-            found = at[effect[0], effect[1]]
-            covered.append(found.low <= effect[2] <= found.high)
-        dispersions.append(fit.dispersion)
-    return float(np.mean(covered)), float(np.mean(dispersions))
+        for slots, options, value in truth_of(world):
+            covered.append(at[slots, options].low <= value <= at[slots, options].high)
+        learned.append({name: deviation.median for name, deviation in fit.deviations.items()})
+    return float(np.mean(covered)), {name: float(np.mean([one[name] for one in learned])) for name in learned[0]}
 
 
 def truth_of(world: LayoutWorld) -> list[tuple[tuple[str, ...], tuple[str, ...], float]]:
@@ -136,23 +187,26 @@ def truth_of(world: LayoutWorld) -> list[tuple[tuple[str, ...], tuple[str, ...],
 
 
 def test_intervals_cover_though_tests_differ() -> None:
-    covered, dispersion = coverage(0.0)
-    assert 0.8 < covered < 0.98
-    assert dispersion < 1.1
+    covered, learned = coverage(0.0)
+    assert 0.84 < covered < 0.98
+    assert learned["test"] == pytest.approx(0.7, abs=0.1)
+    assert learned["option"] > 0.15
+    assert learned["row"] < 0.08
 
 
-def test_intervals_widen_where_rows_vary_beyond_chance() -> None:
-    covered, dispersion = coverage(0.4)
-    assert dispersion > 3
-    assert covered > 0.8
+def test_intervals_cover_where_rows_vary_beyond_chance() -> None:
+    covered, learned = coverage(0.4)
+    assert 0.84 < covered < 0.98
+    assert learned["row"] == pytest.approx(0.4, abs=0.05)
 
 
 def test_a_forbidden_layout_teaches_but_is_not_recommended() -> None:
     free, bound = (fit_tests(read_tests(GOOD, forbidden=f)) for f in ([], [{"headline": "bold", "image": "dog"}]))
-    assert free.ranked().layouts[0].layout == {"headline": "bold", "image": "dog"}
     assert free.learner.posterior.mean.tolist() == bound.learner.posterior.mean.tolist()
-    assert len(bound.ranked().layouts) == 3
-    assert free.ranked().layouts[0].layout not in [item.layout for item in bound.ranked().layouts]
+    best, allowed = free.ranked().layouts[0].layout, [item.layout for item in bound.ranked().layouts]
+    assert best == {"headline": "bold", "image": "dog"}
+    assert len(allowed) == 3
+    assert best not in allowed
 
 
 def test_a_learner_goes_on_from_past_tests(tmp_path: Path) -> None:
@@ -167,6 +221,11 @@ def test_a_learner_goes_on_from_past_tests(tmp_path: Path) -> None:
     assert after.ranked().layouts[0].rate < best.rate
     with pytest.raises(SpecificationError, match="not a fit of layout tests of format 1"):
         TestsFit.from_dict({**fit.to_dict(), "format": 9})
+    with pytest.raises(SpecificationError, match="not a fit of layout tests of format 1 but 'layout learner'"):
+        TestsFit.load(fit.learner.save(tmp_path / "policy.json"))
+    (tmp_path / "fit.json").write_text(json.dumps({**fit.to_dict(), "deviations": 3}))
+    with pytest.raises(DataError, match="parts missing or spoiled(.|\n)*TestsFit.save"):
+        TestsFit.load(tmp_path / "fit.json")
 
 
 def test_no_click_at_all_is_an_answer_too() -> None:
@@ -232,14 +291,16 @@ def test_bad_names() -> None:
 
 def test_pictures_show_options_and_the_clearest_pairs() -> None:
     table, _ = many_tests(20, seed=2, spread=0.5)
-    effects = fit_tests(read_tests(table, test="test")).effects()
-    figure = picture_of_effects(effects, most_pairs=2)
+    fit = fit_tests(read_tests(table))
+    effects, space = fit.effects(), fit.learner.design.space
+    figure = picture_of_effects(effects, space, most_pairs=2)
     labels = [text.get_text() for ax in figure.axes for text in ax.get_yticklabels()]
     assert sum(" × " in label for label in labels) == 2
     assert {"a=0", "a=1", "b=0", "b=1", "b=2"} <= set(labels)
-    assert "the clearest 2 of 6" in figure.axes[-1].get_xlabel()
+    assert "the clearest 2 of 3" in figure.axes[-1].get_xlabel()  # of six, as a=0 does the opposite of a=1
+    assert figure.axes[-1].get_xlabel().count("pairs") == 1
     with pytest.raises(SpecificationError, match="no effects to draw"):
-        picture_of_effects([])
+        picture_of_effects([], space)
 
 
 def test_what_data_do_not_tell_is_said() -> None:
@@ -277,7 +338,8 @@ def test_the_command_says_what_the_library_says(command: Any) -> None:
     printed = command("tests.csv", "--test", "test", "--picture", "e.svg", "--report", "r.html", "--out", "fit.json")
     assert "All 6 allowed layouts were compared." in printed.stdout
     assert "Tests differ by" in printed.stdout
-    assert "a=0 × b=1" in printed.stdout
+    pairs = [line.split("  ")[0] for line in printed.stdout.splitlines() if " × " in line]
+    assert sorted(pair[-1] for pair in pairs) == ["0", "1", "2"]  # of a pair and its mirror the one above zero
     assert Path("e.svg").read_text().startswith("<?xml")
     assert "<svg" in Path("r.html").read_text()
     told = json.loads(command("tests.csv", "--test", "test", "--json").stdout)

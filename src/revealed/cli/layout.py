@@ -33,7 +33,10 @@ def layout(
     clicks: Annotated[str, typer.Option(help="How often it was clicked.", metavar="COLUMN")] = "clicks",
     test: Annotated[
         str | None,
-        typer.Option(help="The test a row belongs to, so that each has a level of its own.", metavar="COLUMN"),
+        typer.Option(
+            help="The test a row belongs to, so that each has a level of its own. (default: the column test, if any)",
+            metavar="COLUMN",
+        ),
     ] = None,
     forbid: Annotated[
         list[str] | None,
@@ -79,12 +82,24 @@ def layout(
         from revealed.report.layout_picture import picture_of_effects
         from revealed.report.pictures import save_picture
 
-        save_picture(picture_of_effects(fitted.effects(level), level=level), picture)
+        save_picture(picture_of_effects(fitted.effects(level), fitted.learner.design.space, level=level), picture)
         remark(f"Wrote {picture}")
     write_report(report, sections, f"Layouts: {tests.name}", pictures=lambda: pictures_of(fitted, level))
-    facts = {name: getattr(fitted, name) for name in ("n_rows", "n_tests", "test_deviation", "dispersion", "converged")}
+    facts = {name: getattr(fitted, name) for name in ("n_rows", "n_tests", "converged")}
+    deviations = {
+        name: dict(zip(("median", "low", "high"), (deviation.median, *deviation.interval(level)), strict=True))
+        for name, deviation in fitted.deviations.items()
+    }
     effects = [effect.to_dict() for effect in fitted.effects(level)]
-    screen.document({"fit": str(out) if out else None, **facts, "ranking": ranking.to_dict(), "effects": effects})
+    screen.document(
+        {
+            "fit": str(out) if out else None,
+            **facts,
+            "deviations": deviations,
+            "ranking": ranking.to_dict(),
+            "effects": effects,
+        }
+    )
     if not fitted.converged:
         raise typer.Exit(NOT_SOUND)
 
@@ -95,7 +110,7 @@ def pictures_of(fitted: TestsFit, level: float) -> list[Picture]:
     from revealed.report.pictures import as_picture
 
     caption = f"Effects of options, then of the clearest pairs, with their {100 * level:g}% intervals."
-    return [as_picture(picture_of_effects(fitted.effects(level), level=level), caption)]
+    return [as_picture(picture_of_effects(fitted.effects(level), fitted.learner.design.space, level=level), caption)]
 
 
 def _constraint(text: str) -> dict[str, str]:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from revealed.decide.layout.effects import Effect
+from revealed.decide.layout.space import LayoutSpace
 from revealed.errors import SpecificationError
 from revealed.report.drawing import Interval, draw_estimates
-from revealed.report.layouts import clearest
+from revealed.report.layouts import clearest, without_mirrors
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,12 +20,16 @@ if TYPE_CHECKING:
 MOST_PAIRS = 24
 
 
-def picture_of_effects(effects: Sequence[Effect], *, level: float = 0.95, most_pairs: int = MOST_PAIRS) -> Figure:
-    """Draw the effect of each option, then of the clearest pairs and options by context, with their intervals.
+def picture_of_effects(
+    effects: Sequence[Effect], space: LayoutSpace, *, level: float = 0.95, most_pairs: int = MOST_PAIRS
+) -> Figure:
+    """Draw the effect of each option, then of pairs and options by context, the clearest first, with their intervals.
 
     Parameters
     ----------
     effects : sequence of Effect
+    space : LayoutSpace
+        Of which pairs that only mirror others are left out.
     level : float
         The probability of their intervals, for the words below the axis.
     most_pairs : int
@@ -33,12 +38,12 @@ def picture_of_effects(effects: Sequence[Effect], *, level: float = 0.95, most_p
     if not effects:
         raise SpecificationError("there are no effects to draw")
     options = [effect for effect in effects if effect.kind == "option"]
-    others = [effect for effect in effects if effect.kind != "option"]
-    kept = set(map(id, clearest(others, most_pairs)))
-    drawn = [*options, *(effect for effect in others if id(effect) in kept)]
+    others = without_mirrors([effect for effect in effects if effect.kind != "option"], space)
+    kept = clearest(others, most_pairs)
+    drawn = [*options, *kept]
     value, low, high = (np.array([getattr(e, name) for e in drawn]) for name in ("mean", "low", "high"))
-    left = len(others) - len(kept)
     note = f"effect against the average option, and {100 * level:g}% interval"
-    if left:
-        note += f"; the clearest {len(kept)} of {len(others):,} pairs"
+    if len(kept) < len(others):
+        what = "pairs" if all(effect.kind == "pair" for effect in others) else "pairs and options by context"
+        note += f"; the clearest {len(kept)} of {len(others):,} {what}"
     return draw_estimates([effect.name for effect in drawn], Interval(value, low, high), note)

@@ -8,6 +8,7 @@ from revealed.answer.table import Cell, Column, Table
 from revealed.decide.layout.effects import Effect
 from revealed.decide.layout.past import TestsFit
 from revealed.decide.layout.ranking import Ranking
+from revealed.decide.layout.space import LayoutSpace
 from revealed.report.content import Facts, Section, Text
 
 #: Pairs beyond these are left out, those furthest from zero (in deviations) kept; a page of hundreds is not read.
@@ -16,28 +17,55 @@ MOST_PAIRS = 12
 #: Of the prior's variance; an effect of which data took less away is one of which they say little.
 LITTLE = 0.1
 
+#: What each deviation of a fit is called.
+DIFFER = {
+    "option": "Options differ by",
+    "pair": "Pairs differ by",
+    "test": "Tests differ by",
+    "row": "Rows differ, beyond chance, by",
+}
+
 
 def sections_of_tests(fit: TestsFit, ranking: Ranking, level: float = 0.95) -> tuple[Section, ...]:
     """Return what past tests say: facts, the ranking, the effects of options and of the clearest pairs."""
     effects = fit.effects(level)
     sections = [
-        Section("Past tests", (Facts(_facts(fit)), *_warnings(fit))),
+        Section("Past tests", (Facts(_facts(fit, level)), *_remarks(fit))),
         Section("Best layouts", (table_of_ranking(fit, ranking),)),
         Section("Options", (table_of_effects(fit, [e for e in effects if e.kind == "option"], level),)),
     ]
     pairs = [e for e in effects if e.kind == "pair"]
     if pairs:
-        kept = clearest(pairs, MOST_PAIRS)
+        told = without_mirrors(pairs, fit.learner.design.space)
+        kept = clearest(told, MOST_PAIRS)
         table = table_of_effects(fit, kept, level)
-        left = len(pairs) - len(kept)
-        notes = (*table.notes, *((f"The clearest of {len(pairs):,} pairs.",) if left else ()))
-        sections.append(Section("Pairs", (Table("", table.columns, table.rows, notes),)))
+        notes = [*table.notes]
+        if len(told) < len(pairs):
+            notes.append("Where a slot has two options, the other one does the opposite, and is left out.")
+        if len(kept) < len(told):
+            notes.append(f"The clearest of {len(told):,}.")
+        sections.append(Section("Pairs", (Table("", table.columns, table.rows, tuple(notes)),)))
     return tuple(sections)
 
 
 def clearest(effects: Sequence[Effect], count: int) -> list[Effect]:
     """Return the effects furthest from zero in deviations, the furthest first."""
     return sorted(effects, key=lambda e: -abs(e.mean) / (e.high - e.low))[:count]
+
+
+def without_mirrors(effects: Sequence[Effect], space: LayoutSpace) -> list[Effect]:
+    """Return effects without those that say what another says: in a slot of two options one does what the other undoes.
+
+    Of such effects the one above zero is kept.
+    """
+    free = {slot.name: len(slot.options) > 2 for slot in space.slots}
+    found: dict[tuple[object, ...], Effect] = {}
+    for effect in effects:
+        places = zip(effect.slots, effect.options, strict=True)
+        key = (effect.feature, *((slot, option if free[slot] else "") for slot, option in places))
+        if key not in found or effect.mean > found[key].mean:
+            found[key] = effect
+    return list(found.values())
 
 
 def table_of_ranking(fit: TestsFit, ranking: Ranking) -> Table:
@@ -70,7 +98,10 @@ def table_of_ranking(fit: TestsFit, ranking: Ranking) -> Table:
             f"Found by hill climbing among {fit.learner.design.space.n_layouts:,} layouts, of which "
             f"{ranking.n_layouts:,} were compared: a better one may have been missed."
         )
-    return Table("", columns, tuple(rows), (how, f"The median of those compared has a rate of {ranking.median:.2%}."))
+    notes = [how, f"The median of those compared has a rate of {ranking.median:.2%}."]
+    if fit.n_tests > 1:
+        notes.append("Rates are those of the average test.")
+    return Table("", columns, tuple(rows), tuple(notes))
 
 
 def table_of_effects(fit: TestsFit, effects: Sequence[Effect], level: float) -> Table:
@@ -84,32 +115,41 @@ def table_of_effects(fit: TestsFit, effects: Sequence[Effect], level: float) -> 
         Column("shown", "integer"),
     )
     rows = tuple((e.name, e.mean, e.low, e.high, e.above_zero, fit.impressions_of_effect(e)) for e in effects)
-    unit = "log-odds" if fit.learner.model.link.name == "logit" else "deviations of the probit"
-    notes = [f"In {unit}, against the average option of each slot."]
+    if fit.learner.model.link.name == "logit":
+        unit = (
+            "In log-odds, against the average option of each slot: where clicks are few, 0.10 is some 10% more of them."
+        )
+    else:
+        unit = "In deviations of the probit, against the average option of each slot."
+    notes = [unit]
     unknown = sum(e.told < LITTLE for e in effects)
     if unknown:
         notes.append(f"Of {unknown} of these the data say next to nothing: their intervals are the prior's.")
     return Table("", columns, rows, tuple(notes))
 
 
-def _facts(fit: TestsFit) -> tuple[tuple[str, str], ...]:
+def _facts(fit: TestsFit, level: float) -> tuple[tuple[str, str], ...]:
     impressions, clicks = float(fit.impressions.sum()), float(fit.clicks.sum())
     space = fit.learner.design.space
+    slots = ", ".join(f"{slot.name} ({len(slot.options)} options)" for slot in space.slots)
     facts = [
         ("Rows", f"{fit.n_rows:,}"),
         ("Tests", f"{fit.n_tests:,}"),
+        ("Slots", slots),
         ("Impressions", f"{impressions:,.0f}"),
         ("Clicks", f"{clicks:,.0f} ({clicks / impressions:.2%})"),
         ("Layouts", f"{space.n_layouts:,}, of which {len(fit.layouts):,} were shown"),
     ]
-    if fit.n_tests > 1:
-        facts.append(("Tests differ by", f"{fit.test_deviation:.2f} (standard deviation of their levels)"))
-    if fit.dispersion > 1:
-        facts.append(("Dispersion", f"{fit.dispersion:.2f}: rows vary more than by chance, so intervals are wider"))
+    for name, deviation in fit.deviations.items():
+        low, high = deviation.interval(level)
+        facts.append((DIFFER[name], f"{deviation.median:.2f} ({100 * level:g}% from {low:.2f} to {high:.2f})"))
     return tuple(facts)
 
 
-def _warnings(fit: TestsFit) -> tuple[Text, ...]:
-    if fit.converged:
-        return ()
-    return (Text("The fit did not converge; do not rely on these numbers.", "alert"),)
+def _remarks(fit: TestsFit) -> tuple[Text, ...]:
+    unit = "log-odds" if fit.learner.model.link.name == "logit" else "the probit"
+    said = f"How much things differ is a standard deviation in {unit}, learned from the tests; intervals allow for it."
+    remarks = [Text(said, "note")]
+    if not fit.converged:
+        remarks.append(Text("The fit did not converge; do not rely on these numbers.", "alert"))
+    return tuple(remarks)

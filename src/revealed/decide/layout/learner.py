@@ -19,16 +19,20 @@ from revealed.decide.layout.decision import LayoutDecision
 from revealed.decide.layout.design import Design, Priors
 from revealed.decide.layout.effects import Effect, effects_of
 from revealed.decide.layout.ranking import Ranking, rank
+from revealed.decide.layout.saved import FORMAT, require_kind
 from revealed.decide.layout.search import Search, SearchOptions
 from revealed.decide.layout.space import Layouts
 from revealed.errors import DataError, Problem, SpecificationError
-from revealed.files import write_whole
+from revealed.files import load_saved, write_whole
 from revealed.models.glm.full import FullPosterior
 from revealed.models.glm.links import Link
 from revealed.models.glm.model import BayesianGLM
 from revealed.models.glm.posterior import Sites
 
 Answers = Float[np.ndarray, " answers"]
+
+#: What saved learners say they are.
+KIND = "layout learner"
 
 
 @dataclass(frozen=True, eq=False)
@@ -216,8 +220,8 @@ class LayoutLearner:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         return {
-            "format": 1,
-            "kind": "layout learner",
+            "format": FORMAT,
+            "kind": KIND,
             "design": self.design.to_dict(),
             "model": self.model.to_dict(),
             "width": self.width,
@@ -233,11 +237,7 @@ class LayoutLearner:
         SpecificationError
             If it is none, or a newer version of the package wrote it.
         """
-        if data.get("kind") != "layout learner" or data.get("format") != 1:
-            raise SpecificationError(
-                f"not a layout learner of format 1 but {data.get('kind')!r} of format {data.get('format')!r}; read it "
-                "with the version that wrote it, or a newer one"
-            )
+        require_kind(data, KIND)
         design, model = Design.from_dict(data["design"]), BayesianGLM.from_dict(data["model"])
         return cls(design, model, float(data["width"]), SearchOptions(**data["search"]))
 
@@ -247,5 +247,11 @@ class LayoutLearner:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> LayoutLearner:
-        """Return the learner that :meth:`save` wrote."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        """Return the learner that :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is no JSON, or parts of it are missing or spoiled.
+        """
+        return load_saved(path, cls.from_dict, "give a file that LayoutLearner.save wrote")

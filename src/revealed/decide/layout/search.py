@@ -124,17 +124,18 @@ class Search:
             for slot in order:
                 low, high = self._blocks[slot]
                 old, new = at[:, slot], field[:, low:high].argmax(axis=1) + low
-                if (new != old).any():
-                    field += pull[new] - pull[old]
+                changed = np.flatnonzero(new != old)
+                if len(changed):
+                    field[changed] += pull[new[changed]] - pull[old[changed]]
                     at[:, slot] = new
                     moved = True
             if not moved:
                 break
-        values = unary[at].sum(axis=1) + 0.5 * pairs[at[:, :, None], at[:, None, :]].sum(axis=(1, 2))
+        values = (unary[at] + np.take_along_axis(field, at, axis=1)).sum(axis=1)  # twice: the field counts pairs twice
         if space.clash is not None:
             values[~space.allowed(at - space.offsets)] = -np.inf
-        best = int(values.argmax())
-        return at[best] - space.offsets, float(values[best])
+        best = at[int(values.argmax())]
+        return best - space.offsets, float(unary[best].sum() + 0.5 * pairs[np.ix_(best, best)].sum())
 
 
 class _Halves:

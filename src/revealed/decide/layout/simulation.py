@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
+from scipy.optimize import brentq
 
 from revealed.decide.layout.decision import LayoutDecision
 from revealed.decide.layout.design import Design, Priors
@@ -54,6 +55,41 @@ class LayoutWorld:
         params = mean + np.sqrt(variance) * rng.standard_normal(design.n_params)
         params[0] = effects.level
         return cls(design, params)
+
+    @classmethod
+    def spread(
+        cls, space: LayoutSpace, seed: int, *, interaction: float = 1.0, rate: float = 0.1, deviation: float = 1.7
+    ) -> LayoutWorld:
+        r"""Return a world of the kind that the paper simulates.
+
+        Each option and each pair of options has a weight of its own, :math:`N(0, 1)`, and the predictor is
+
+        .. math:: f = w_0 + \beta \Bigl( \sum_i w_i(A) + \alpha \sum_{j<k} w_{jk}(A) \Bigr)
+
+        with :math:`\beta` such that layouts differ as much whatever the strength :math:`\alpha` of pairs.
+
+        Parameters
+        ----------
+        space : LayoutSpace
+        seed : int
+        interaction : float
+            How strong pairs are, :math:`\alpha`; at zero there are none.
+        rate : float
+            The mean probability of a success, over all layouts.
+        deviation : float
+            The standard deviation of the predictor over all layouts, in log-odds; 1.7 is about one in a probit.
+        """
+        design, every = Design.of(space), space.layouts()
+        rng = np.random.Generator(np.random.Philox(seed))
+        options, pairs = rng.standard_normal(space.n_options), rng.standard_normal((space.n_options,) * 2)
+        flat = every + space.offsets
+        predictor = options[flat].sum(axis=1)
+        for j, k in design.pairs:
+            predictor = predictor + interaction * pairs[flat[:, j], flat[:, k]]
+        predictor = deviation * (predictor - predictor.mean()) / predictor.std()
+        link = LogitLink()
+        level = brentq(lambda level: float(link.mean(level + predictor).mean()) - rate, -50.0, 50.0)
+        return cls(design, np.linalg.lstsq(design.rows(every), level + predictor, rcond=None)[0])
 
     def rates(self, layouts: Layouts) -> Float[np.ndarray, " n"]:
         """Return the true probability of a success of layouts."""

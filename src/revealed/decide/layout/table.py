@@ -17,6 +17,9 @@ from revealed.choices.tables import as_table
 from revealed.decide.layout.space import Layouts, LayoutSpace
 from revealed.errors import ColumnError, DataError, Problem, SpecificationError, nearest
 
+#: The column that names tests, if no other is said to.
+TEST = "test"
+
 
 @dataclass(frozen=True, eq=False)
 class LayoutTests:
@@ -70,8 +73,8 @@ def read_tests(
     impressions, clicks : str
         The columns that count.
     test : str, optional
-        The column that says which test a row belongs to. Tests of unlike audiences have unlike levels, which are
-        then told apart from what options do.
+        The column that says which test a row belongs to, by default ``test`` if there is one and it is no slot. Tests
+        of unlike audiences have unlike levels, which are then told apart from what options do.
     forbidden : sequence of mappings
         Options that may not be shown together; see :meth:`LayoutSpace.of`. Rows that showed them once still teach.
     text : TextFormat, optional
@@ -88,6 +91,8 @@ def read_tests(
     """
     labels = (*(slots or ()), *((test,) if test else ()))
     table, name = as_table(source, text, labels)
+    if test is None and TEST in table.column_names and TEST not in (impressions, clicks, *(slots or ())):
+        test = TEST
     chosen = _slots_of(table.column_names, slots, (impressions, clicks, test), name)
     if not table.num_rows:
         raise DataError(name, [Problem("a table without rows", "give one row for each arm of a test")])
