@@ -1,6 +1,6 @@
-"""The conditional logit, ours against the peers, each in a process of its own, the runs interleaved.
+"""The conditional or the nested logit, ours against the peers, each in a process of its own, the runs interleaved.
 
-    python -m bench.logit --peers .venv-bench/bin/python [--only NAME ...] [--cases N] [--repeats N]
+    python -m bench.logit --peers .venv-bench/bin/python [--nested] [--only NAME ...] [--cases N] [--repeats N]
 
 Prints medians over the runs and the peers' CPU seconds over ours. Every library is kept to one thread where it lets
 itself be kept; CPU seconds count all threads.
@@ -34,6 +34,8 @@ class Contender:
         What ``--only`` calls it.
     module, mode : str
         The script and its mode.
+    nested : bool
+        Whether it fits the nested logit.
     repeats : int
         Runs, of which the median counts.
     goal : float, optional
@@ -45,6 +47,7 @@ class Contender:
     name: str
     module: str
     mode: str | None = None
+    nested: bool = False
     repeats: int = 2
     goal: float | None = None
     limit: int = 300
@@ -74,9 +77,21 @@ def contenders() -> list[Contender]:
     ]
 
 
+def nested_contenders() -> list[Contender]:
+    """Return who takes part in the nested logit."""
+    return [
+        Contender("revealed", "bench.ours_nested", repeats=5),
+        Contender("larch-none", "bench.peers.with_larch", "none", nested=True, goal=10),
+        Contender("larch-errors", "bench.peers.with_larch", "errors", nested=True, goal=10),
+        Contender("biogeme-none", "bench.peers.with_biogeme", "none", nested=True, goal=10, limit=600),
+        Contender("biogeme-errors", "bench.peers.with_biogeme", "errors", nested=True, repeats=1, limit=120),
+    ]
+
+
 def run_once(contender: Contender, python: str, folder: Path) -> None:
     """Run a contender once and keep what it printed, or why it did not."""
     command = [python, "-m", contender.module, str(folder), *([contender.mode] if contender.mode else [])]
+    command += ["nested"] if contender.nested else []
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     try:
@@ -102,7 +117,7 @@ def run_all(taking_part: list[Contender], peers: str, folder: Path) -> None:
         for contender in taking_part:
             if turn < contender.repeats and not contender.failure:
                 began = time.perf_counter()
-                run_once(contender, sys.executable if contender.module == "bench.ours" else peers, folder)
+                run_once(contender, peers if ".peers." in contender.module else sys.executable, folder)
                 took = time.perf_counter() - began
                 print(f"  run {turn + 1} of {contender.repeats}: {contender.name}, {took:.0f} s", file=sys.stderr)
 
@@ -168,18 +183,21 @@ COLUMNS = (
 
 def main() -> None:
     """Run the comparison and print it."""
-    parser = argparse.ArgumentParser(description="The conditional logit, ours against the peers.")
+    parser = argparse.ArgumentParser(description="The logit, ours against the peers.")
     parser.add_argument("--peers", default=".venv-bench/bin/python", help="the Python that has the peers")
+    parser.add_argument("--nested", action="store_true", help="the nested logit")
     parser.add_argument("--only", nargs="*", default=None, help="names of contenders besides ours")
     parser.add_argument("--cases", type=int, default=100_000)
     parser.add_argument("--repeats", type=int, default=None, help="runs of each, at most")
     options = parser.parse_args()
 
-    size = Size(n_cases=options.cases)
-    taking_part = [c for c in contenders() if options.only is None or c.name in ("revealed", *options.only)]
+    size, full = Size(n_cases=options.cases, nested=options.nested), Size(nested=options.nested)
+    everybody = nested_contenders() if options.nested else contenders()
+    taking_part = [c for c in everybody if options.only is None or c.name in ("revealed", *options.only)]
     for contender in taking_part:
         contender.repeats = min(contender.repeats, options.repeats or contender.repeats)
-    report.heading("Conditional logit, ours against the peers", str(size), "medians; one thread each; runs interleaved")
+    kind = "Nested" if options.nested else "Conditional"
+    report.heading(f"{kind} logit, ours against the peers", str(size), "medians; one thread each; runs interleaved")
     run_all(taking_part, options.peers, prepare(size))
 
     ours = taking_part[0]
@@ -187,7 +205,7 @@ def main() -> None:
         sys.exit(f"ours did not run: {ours.failure}")
     report.table(
         COLUMNS,
-        rows_of(taking_part, ours, size == Size()),
+        rows_of(taking_part, ours, size == full),
         left=("estimation", "version", "goal", "standard errors"),
     )
     report.note(
@@ -199,7 +217,7 @@ def main() -> None:
             report.note(f"{contender.runs[0]['name']}: {contender.runs[0]['notes']}")
     by_name = {contender.name: contender for contender in taking_part}
     exact = by_name.get("xlogit-default", by_name.get("xlogit-fast"))
-    if exact is not None and exact.runs and size == Size():
+    if exact is not None and exact.runs and size == full:
         own, theirs = ours.runs[0]["log_likelihood"], exact.runs[0]["log_likelihood"]
         off = abs(own - theirs) / abs(own)
         report.note(report.goal(off <= 1e-9, f"log-likelihood equal to xlogit's to 1e-9: {off:.0e},"))
@@ -207,7 +225,10 @@ def main() -> None:
         report.note(
             report.goal(memory[0] <= memory[1], f"peak memory {memory[0]:.2f} GiB, xlogit's {memory[1]:.2f} GiB,")
         )
-    report.save("logit", {"size": str(size), "contenders": [vars(contender) for contender in taking_part]})
+    report.save(
+        "nested" if options.nested else "logit",
+        {"size": str(size), "contenders": [vars(contender) for contender in taking_part]},
+    )
 
 
 if __name__ == "__main__":

@@ -15,6 +15,9 @@ from typing import Any
 
 import numpy as np
 
+#: The first alternative of each nest, and the one after its last, in the nested data set.
+NESTS = ((0, 4), (4, 7), (7, 10))
+
 
 def cpu_seconds() -> float:
     """Return the CPU seconds, user and system, of this process and of its children that ended."""
@@ -79,12 +82,28 @@ def load(folder: Path) -> tuple[np.ndarray, np.ndarray]:
 
 
 def log_likelihood(folder: Path, params: np.ndarray) -> float:
-    """Return the log-likelihood of the logit in double precision: one judge for all, whatever they computed in."""
+    """Return the log-likelihood in double precision: one judge for all, whatever they computed in.
+
+    Of the logit; of the nested logit where there are more parameters than attributes, the last ones of the nests.
+    """
     attributes, chosen = np.load(folder / "attributes.npy", mmap_mode="r"), np.load(folder / "chosen.npy")
+    k = attributes.shape[2]
     total = []
     for start in range(0, len(chosen), 4096):
-        utility = attributes[start : start + 4096] @ params
-        of_chosen = np.take_along_axis(utility, chosen[start : start + 4096, None], 1)[:, 0]
-        highest = utility.max(axis=1)
-        total.append(float((of_chosen - highest - np.log(np.exp(utility - highest[:, None]).sum(axis=1))).sum()))
+        logs = _log_shares(attributes[start : start + 4096] @ params[:k], params[k:])
+        total.append(float(np.take_along_axis(logs, chosen[start : start + 4096, None], 1).sum()))
     return float(np.sum(total))
+
+
+def _log_shares(utility: np.ndarray, scales: np.ndarray) -> np.ndarray:
+    """Return log-probabilities (cases, alternatives) of a logit, or of the nested logit with those nest parameters."""
+    utility = utility - utility.max(axis=1, keepdims=True)
+    if not len(scales):
+        return np.asarray(utility - np.log(np.exp(utility).sum(axis=1, keepdims=True)))
+    logs, worth = np.empty_like(utility), []
+    for (start, stop), scale in zip(NESTS, scales, strict=True):
+        scaled = scale * utility[:, start:stop]
+        inclusive = np.log(np.exp(scaled).sum(axis=1, keepdims=True))
+        logs[:, start:stop] = scaled - inclusive + inclusive / scale
+        worth.append(inclusive / scale)
+    return np.asarray(logs - np.log(np.exp(np.hstack(worth)).sum(axis=1, keepdims=True)))

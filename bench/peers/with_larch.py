@@ -1,4 +1,4 @@
-"""larch's multinomial logit on its compiled engine. Usage: FOLDER (errors | none)."""
+"""larch's multinomial and nested logit on its compiled engine. Usage: FOLDER (errors | none) [nested]."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import warnings
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.peers.measure import Run, load, pin_threads
+from bench.peers.measure import NESTS, Run, load, pin_threads
 
 
-def main(folder: Path, mode: str) -> None:
+def main(folder: Path, mode: str, nested: bool) -> None:
     """Fit once and print the run."""
     pin_threads()
     warnings.simplefilter("ignore")
@@ -36,12 +36,19 @@ def main(folder: Path, mode: str) -> None:
         model = lx.Model(data, compute_engine="numba")
         model.utility_ca = sum((lx.P(name) * lx.X(name) for name in names[1:]), lx.P("x0") * lx.X("x0"))
         model.choice_ca_var = "chosen"
+        dissimilarities = [f"z{m}" for m in range(len(NESTS))] if nested else []
+        for name, (start, stop) in zip(dissimilarities, NESTS, strict=False):
+            model.graph.new_node(parameter=name, children=list(range(start + 1, stop + 1)), name=name)
         model.maximize_loglike(quiet=True)
         if with_errors:
             model.calculate_parameter_covariance()
-    place = [list(model.pf.index).index(name) for name in names]  # larch sorts its parameters by name
-    run.done(folder, model.pf["value"].to_numpy()[place], model.pstderr[place] if with_errors else None)
+    # larch sorts its parameters by name, and has the inverse of the nest parameters.
+    place = [list(model.pf.index).index(name) for name in names + dissimilarities]
+    values, errors = model.pf["value"].to_numpy()[place], model.pstderr[place] if with_errors else None
+    inverse = np.concatenate([np.ones(n_params), values[n_params:] ** -2.0])
+    values = np.concatenate([values[:n_params], 1 / values[n_params:]])
+    run.done(folder, values, None if errors is None else errors * inverse)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2])
+    main(Path(sys.argv[1]), sys.argv[2], "nested" in sys.argv[3:])

@@ -18,7 +18,7 @@ import pytest
 from scipy import stats
 
 from revealed.choices import ChoiceLog, datasets
-from revealed.models import Fit, Logit, Model
+from revealed.models import CrossNested, Fit, Logit, Model, Nested
 from tests import published
 from tests.published import Printed, last_places_off, matches_printed
 
@@ -246,6 +246,41 @@ def test_swissmetro_scale_of_a_group() -> None:
         }
         for figure, text in printed.figures.items():
             assert matches_printed(ours[figure], text), figure
+
+
+# ---- nests ----------------------------------------------------------------------------------------------------------
+
+NESTED = Nested(SWISSMETRO.utility, reference=SWISSMETRO.reference, nests={"existing": ["train", "car"]})
+CROSS_NESTED = CrossNested(
+    SWISSMETRO.utility,
+    reference=SWISSMETRO.reference,
+    nests={"existing": ["train", "car"], "public": ["train", "swissmetro"]},
+)
+
+
+@pytest.mark.parametrize(
+    ("printed", "model"),
+    [
+        pytest.param(published.SWISSMETRO_NESTED, NESTED, id="nested"),
+        pytest.param(published.SWISSMETRO_CROSS_NESTED, CROSS_NESTED, id="cross-nested"),
+    ],
+)
+def test_swissmetro_with_nests(printed: Printed, model: Model) -> None:
+    fit = maximum(model, swissmetro())
+
+    def with_shares(params: np.ndarray) -> dict[str, float]:
+        value = dict(zip(fit.names, params, strict=True))
+        return value | {name: share for name, share in model.derived(value).items() if name.startswith("share[")}
+
+    check_table(printed, by_delta(fit, with_shares))
+    ours = {
+        "log-likelihood": fit.log_likelihood,
+        "AIC": 2 * fit.n_free - 2 * fit.log_likelihood,
+        "BIC": fit.n_free * np.log(swissmetro().n_cases) - 2 * fit.log_likelihood,
+    }
+    assert ours.keys() == printed.figures.keys()
+    for figure, text in printed.figures.items():
+        assert matches_printed(ours[figure], text), figure
 
 
 # ---- what the printed fits say --------------------------------------------------------------------------------------

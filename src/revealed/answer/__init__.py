@@ -9,6 +9,7 @@ from revealed.answer.calibration import Calibration, calibrate
 from revealed.answer.change import Add, Change, Remove, Set
 from revealed.answer.compare import Comparison, compare
 from revealed.answer.demand import DemandCurve, demand_curve
+from revealed.answer.diversion import Diversion, diversion
 from revealed.answer.elasticity import Elasticities, case_elasticities, elasticities
 from revealed.answer.goodness import Goodness, goodness
 from revealed.answer.grammar import read_change
@@ -28,6 +29,7 @@ __all__ = [
     "Column",
     "Comparison",
     "DemandCurve",
+    "Diversion",
     "Elasticities",
     "Estimate",
     "Estimates",
@@ -49,6 +51,7 @@ __all__ = [
     "case_surplus",
     "compare",
     "demand_curve",
+    "diversion",
     "elasticities",
     "goodness",
     "intervals",

@@ -32,7 +32,7 @@ from revealed.models.fit import Fit
 #: The relative change for point elasticities: truncation and rounding are both about 1e-9.
 _STEP = 1e-4
 #: With more alternatives than this, those whose attribute changes must be named.
-_MOST_ALTERNATIVES = 50
+MOST_ALTERNATIVES = 50
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def elasticities(
     if arc is not None and not (np.isfinite(arc) and arc > -1 and arc != 0):
         raise SpecificationError(f"arc must be a relative change above -1 and not zero, such as 0.1, not {arc!r}")
     population = population_of(log, by)
-    column = _column_in_utility(fit, log, attribute)
+    column = column_in_utility(fit, log, attribute)
     targets = _targets(log, column, attribute, of)
     notes = [note for label, rows in targets.items() for note in _zero_notes(log, column, attribute, label, rows)]
     labels = log.facts.levels.labels
@@ -215,8 +215,8 @@ def case_elasticities(fit: Fit, log: ChoiceLog, attribute: str, of: str) -> Floa
         NaN where the row is not available, as it has no probability that could change.
     """
     log = in_memory(log)
-    column = _column_in_utility(fit, log, attribute)
-    rows = _rows_of(log, of)
+    column = column_in_utility(fit, log, attribute)
+    rows = rows_of(log, of)
     base = log.with_facts(log.facts)
     with np.errstate(divide="ignore", invalid="ignore"):
         up = np.log(fit.probabilities(_scaled(base, column, rows, 1 + _STEP)))
@@ -224,7 +224,14 @@ def case_elasticities(fit: Fit, log: ChoiceLog, attribute: str, of: str) -> Floa
         return np.asarray((up - down) / np.log((1 + _STEP) / (1 - _STEP)))
 
 
-def _column_in_utility(fit: Fit, log: ChoiceLog, attribute: str) -> str:
+def column_in_utility(fit: Fit, log: ChoiceLog, attribute: str) -> str:
+    """Return the column of an attribute of numbers that is in the utility.
+
+    Raises
+    ------
+    SpecificationError
+        If it holds labels, or is not in the utility.
+    """
     column = log.column_name(attribute)
     if log.is_categorical(column):
         raise SpecificationError(f"{attribute!r} holds labels, which have no percentage; use whatif to change them")
@@ -247,15 +254,22 @@ def _targets(
             raise SpecificationError(f"{attribute!r} belongs to the case, not to an alternative; leave of= away")
         return {EVERYONE: np.ones(log.n_rows, bool)}
     labels = log.facts.levels.labels
-    if of is None and len(labels) > _MOST_ALTERNATIVES:
+    if of is None and len(labels) > MOST_ALTERNATIVES:
         raise SpecificationError(
             f"{len(labels):,} alternatives make {len(labels) ** 2:,} elasticities; name those whose "
             f"{attribute} changes: of=[…]"
         )
-    return {str(label): _rows_of(log, str(label)) for label in (labels if of is None else of)}
+    return {str(label): rows_of(log, str(label)) for label in (labels if of is None else of)}
 
 
-def _rows_of(log: ChoiceLog, label: str) -> Bool[np.ndarray, " rows"]:
+def rows_of(log: ChoiceLog, label: str) -> Bool[np.ndarray, " rows"]:
+    """Return the rows of an alternative.
+
+    Raises
+    ------
+    SpecificationError
+        If there is none of that name.
+    """
     labels = log.facts.levels.labels
     if label not in labels:
         raise SpecificationError(f"no alternative {label!r} in {log.source}; {nearest(label, labels)}")

@@ -176,7 +176,7 @@ def quantile(level: float) -> float:
 
 def require_level(level: float) -> None:
     """Raise SpecificationError unless a confidence level lies between 0 and 1."""
-    if not 0 < level < 1:
+    if not isinstance(level, int | float | np.floating) or not 0 < level < 1:
         raise SpecificationError(f"a level must lie between 0 and 1, such as 0.95, not {level!r}")
 
 

@@ -9,6 +9,7 @@ from revealed.choices.expression import Labels
 from revealed.choices.log import ChoiceLog
 from revealed.models.design import Indicator
 from revealed.models.fit import Fit
+from revealed.models.nested.model import NestModel
 
 SUPPORT_NOTE = "observed ranges are those of each alternative in the log given, one attribute at a time"
 
@@ -80,6 +81,8 @@ def added_notes(fit: Fit, log: ChoiceLog, scenario: Scenario) -> list[str]:
             which = f"the constant of {bearer!r}, the reference: zero"
         else:
             which = f"no constant, as {bearer!r}"
+        if isinstance(fit.model, NestModel) and (nests := fit.model.nests_of(bearer)):
+            which += f", and its place in the nest {' and '.join(map(repr, nests))}"
         notes.append(f"{label!r} is new: nobody has chosen it, so its constant is not in the data; it is given {which}")
     return notes
 

@@ -148,22 +148,24 @@ class ChoiceSets:
         return probability, top + np.log(total)
 
 
-def gram(a: Float[np.ndarray, "K rows"], b: Float[np.ndarray, "K rows"]) -> Float[np.ndarray, "K K"]:
+def gram(a: Float[np.ndarray, "K rows"], b: Float[np.ndarray, "L rows"]) -> Float[np.ndarray, "K L"]:
     """Return ``a @ b.T`` for few rows that are long.
 
     As one batched product, for two reasons measured on numpy 2.4 with OpenBLAS 0.3: OpenBLAS has a path for small
     products (up to a million multiplications) twice as fast as its general one at such shapes, and numpy lets go of
     the interpreter only where the product has 500 entries or more, counting the batch, so that threads run beside it.
     """
-    k, rows = a.shape
-    pieces = max(-(-k * k * rows // _SMALL_PRODUCT), -(-512 // (k * k)))
+    (k, rows), others = a.shape, len(b)
+    if not k * others:
+        return np.zeros((k, others))
+    pieces = max(-(-k * others * rows // _SMALL_PRODUCT), -(-512 // (k * others)))
     length = rows // pieces
     if length < 64:
         return np.asarray(a @ b.T)
     body = length * pieces
     left = a[:, :body].reshape(k, pieces, length).swapaxes(0, 1)
-    right = b[:, :body].reshape(k, pieces, length).transpose(1, 2, 0)
-    total: Float[np.ndarray, "K K"] = (left @ right).sum(axis=0)
+    right = b[:, :body].reshape(others, pieces, length).transpose(1, 2, 0)
+    total: Float[np.ndarray, "K L"] = (left @ right).sum(axis=0)
     if body < rows:
         total += a[:, body:] @ b[:, body:].T
     return total

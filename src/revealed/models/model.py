@@ -18,7 +18,12 @@ from revealed.models.law import Law
 from revealed.models.utility import Utility
 
 #: Where the models that come with the package live; a model of the user's own registers when it is defined.
-_HOMES = {"Logit": "revealed.models.logit", "ScaledLogit": "revealed.models.scaled_logit"}
+_HOMES = {
+    "Logit": "revealed.models.logit",
+    "ScaledLogit": "revealed.models.scaled_logit",
+    "Nested": "revealed.models.nested",
+    "CrossNested": "revealed.models.nested",
+}
 _KNOWN: dict[str, type[Model]] = {}
 
 Bounds = tuple[float | None, float | None]
@@ -112,6 +117,24 @@ class Model(ABC):
         from revealed.models.estimate import estimate
 
         return estimate(self, log, errors, engine or InProcess(), options or NewtonOptions(), progress)
+
+    # ---- what summaries say ---------------------------------------------------------------------------------------
+
+    def null_value(self, name: str) -> float:
+        """Return the value at which a parameter says nothing, which it is tested against: zero for most."""
+        del name
+        return 0.0
+
+    def derived(self, estimates: Mapping[str, float]) -> dict[str, float]:
+        """Return what else is told of the estimates, functions of them by name; their errors follow by themselves."""
+        del estimates
+        return {}
+
+    def described(self) -> dict[str, str]:
+        """Return the model's formulas and what else specifies it, by name; a utility alone has none."""
+        if isinstance(self.utility, str):
+            return {"": self.utility}
+        return {str(alternative): formula for alternative, formula in self.utility.items()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""

@@ -34,6 +34,10 @@ class ScaledLogit(AutodiffModel):
             raise SpecificationError("a logit with group scales needs the formula of its log-scale: scale='C(survey)'")
         return {"utility": self.utility, "scale": self.scale}
 
+    def described(self) -> dict[str, str]:
+        """Return the utility and the log-scale."""
+        return super().described() | {"log-scale": self.scale}
+
     @staticmethod
     def log_probability(params: ByFormula, attributes: ByFormula, available: Any) -> Any:
         """Return the log-softmax of the scaled utilities."""
