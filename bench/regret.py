@@ -1,34 +1,70 @@
 """Cumulative regret over 100,000 rounds, ours and the peers', in worlds with a known truth.
 
-python -m bench.regret --peers PYTHON [--seeds N] [--rounds N] [--worlds reference disjoint ...]
+python -m bench.regret --peers PYTHON [--seeds N] [--rounds N] [--worlds reference disjoint ...] [--processes N]
+
+What is done is kept, and a run that was interrupted goes on where it was (bench/regret_runs.py); with --kept it prints
+what there is, and plays nothing.
 """
 
 from __future__ import annotations
 
 import argparse
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from math import sqrt
+from collections.abc import Sequence
+from math import nan, sqrt
 from os import cpu_count
 from statistics import mean, stdev
-from typing import Any
+from typing import NamedTuple
 
 from scipy.stats import t
 
 from bench import report
-from bench.bandits import measured
+from bench.peers.bandits.play import EVERY
+from bench.regret_runs import KEPT, Run, Runs, Task, is_ours
+from bench.stores import FAMILIES, FIRST
 
-OURS = tuple(f"ours:{name}" for name in ("Thompson", "Wide", "Upper", "Second", "Epsilon", "Best", "WithLimits"))
-#: With one model on the joint features, in every world.
-PEERS = ("with_numpy:Draw", "with_bayesianbandits:Thompson")
-#: Slower, or with a model for each action: where they are at home.
-MORE = {
-    "reference": ("with_vowpal:Bag", "with_contextualbandits:Upper", "with_contextualbandits:Thompson"),
-    "disjoint": ("with_vowpal:Bag", "with_contextualbandits:Upper", "with_contextualbandits:Thompson"),
-    "drifting": ("with_vowpal:Bag",),
-    "plain": (),
+DEFAULT = "ours:Thompson"
+OURS = (DEFAULT, "ours:Wide", "ours:Upper", "ours:Best")
+#: A second or two for a run: like ours, twice as many seeds.
+QUICK = ("with_numpy:Draw", "with_numpy:Random", "with_bayesianbandits:Thompson")
+#: Ten seconds, and near ours.
+NEAR = ("with_bayesianbandits:Upper",)
+#: Six seconds: a fifth of the rounds outside the main worlds.
+USUAL = (
+    "with_contextualbandits:Upper", "with_contextualbandits:FromInterval",
+    "with_mabwiser:Upper", "with_mabwiser:Thompson",
+)  # fmt: skip
+#: Half a minute and more: all rounds in the reference world only; outside the main worlds only the best of them.
+SLOW = ("with_vowpal:Bag", "with_vowpal:SquareCB", "with_vowpal:Epsilon", "with_river:Upper", "with_obp:Upper")
+#: Hours: one seed, a hundredth of the rounds, in the main worlds only.
+SLOWEST = ("with_pybandits:Thompson",)
+MAIN = ("reference", "disjoint", "drifting")
+
+CHOSEN_IN = {
+    "reference": "20 actions, 50 shared features: bandit_env.py",
+    "disjoint": "10 actions with nothing in common, 6 contexts",
+    "drifting": "the reference world, but tastes wander: a third of their size every 1,000 rounds",
+    "plain": "20 actions, no context",
 }
-WORLDS = ("reference", "disjoint", "drifting", "plain")
+
+
+def tasks_in(world: str, n_seeds: int, n_rounds: int) -> list[Task]:
+    """Return who plays in a world, for how long, and how often."""
+    few, many, main = tuple(range(n_seeds)), tuple(range(2 * n_seeds)), world in MAIN
+    part = n_rounds // 5
+    tasks = [Task(which, world, n_rounds, many) for which in QUICK]
+    tasks += [Task(which, world, n_rounds, few) for which in NEAR]
+    tasks += [Task(which, world, n_rounds if main else part, few) for which in USUAL]
+    whole = world == "reference"
+    tasks += [Task(which, world, n_rounds if whole else part, few) for which in (SLOW if main else SLOW[:1])]
+    tasks += [Task(which, world, n_rounds // 100, (0,)) for which in SLOWEST if main]
+    tasks += [Task(which, world, n_rounds, many) for which in OURS]
+    return [task for task in tasks if task.n_rounds >= EVERY]
+
+
+def turn(task: Task) -> int:
+    """Return when a task's turn is: the quick ones in all worlds first, so that there soon is a table."""
+    return next(at for at, group in enumerate((QUICK, OURS, NEAR, USUAL, SLOW, SLOWEST)) if task.which in group)
 
 
 def main() -> None:
@@ -37,52 +73,104 @@ def main() -> None:
     parser.add_argument("--peers", default=sys.executable, help="a python that has the peers' libraries")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--rounds", type=int, default=100_000)
-    parser.add_argument("--worlds", nargs="+", default=list(WORLDS), choices=WORLDS)
+    worlds = (*CHOSEN_IN, *FAMILIES)
+    parser.add_argument("--worlds", nargs="+", default=list(worlds), choices=worlds)
+    parser.add_argument("--processes", type=int, default=min(2, cpu_count() or 1), help="at a time")
+    parser.add_argument("--afresh", action="store_true", help="forget the runs that are kept")
+    parser.add_argument("--kept", action="store_true", help="play nothing: print what is kept")
     options = parser.parse_args()
-    everything = {}
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        for world in options.worlds:
+    if options.afresh:
+        KEPT.unlink(missing_ok=True)
+    tasks = {world: tasks_in(world, options.seeds, options.rounds) for world in options.worlds}
+    runs = Runs(KEPT, options.peers)
+    every = sorted((task for of_world in tasks.values() for task in of_world), key=turn)
+    runs.write_stores(every)
+    if not options.kept:
+        runs.play(every, options.processes)
+    for world, of_world in tasks.items():
+        by_name = {task.which: found for task in of_world if (found := runs.of(task))}
+        if DEFAULT in by_name:  # all are compared with it
+            show(world, options.rounds, by_name)
+    for which, why in runs.failed.items():
+        report.note(f"left out: {which}: {why}")
+    for world, of_world in tasks.items():
+        left = [f"{task.which} ({len(seeds)})" for task in of_world if (seeds := runs.missing(task))]
+        if left:
+            report.note(f"not played yet in '{world}', with how many seeds: {', '.join(left)}")
+    found = [run for task in every for run in runs.of(task)]
+    report.note(f"{sum(run['cpu'] for run in found) / 60:,.0f} minutes of CPU time in all")
+    report.save("regret", {"runs": found})
 
-            def run(which: str, world: str = world) -> dict[str, Any] | None:
-                python = sys.executable if which in OURS else options.peers
-                return measured(python, which, "regret", world, str(options.seeds), str(options.rounds))
 
-            report.heading(
-                f"Regret: the world '{world}'",
-                f"{options.rounds:,} rounds, decided and learned by 100; mean of {options.seeds} seeds, 95% interval",
-            )
-            policies = (*MORE[world], *PEERS, *OURS)
-            found = zip(policies, pool.map(run, policies), strict=True)
-            everything[world] = show({which: got for which, got in found if got})
-    report.save("regret", {"worlds": everything})
+class Mean(NamedTuple):
+    """A mean with half its 95% interval (Student's t), nan where there is one value."""
 
+    mean: float
+    half: float
 
-def show(found: dict[str, dict[str, Any]]) -> dict[str, list[float]]:
-    """Print the table of a world, and whether ours is the lowest; return the regrets of each policy."""
-    regrets = {which: [run["regret"] for run in got["runs"]] for which, got in found.items()}
-    rows = []
-    for which, values in sorted(regrets.items(), key=lambda item: mean(item[1])):
-        about = found[which]
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Mean:
+        """Return that of some values."""
         n = len(values)
-        half = float(t.ppf(0.975, n - 1)) * stdev(values) / sqrt(n) if n > 1 else float("nan")
-        early = mean(one["curve"][0] for one in about["runs"])
-        cpu = mean(one["cpu"] for one in about["runs"])
-        rows.append(
-            [about["label"], about["version"], f"{mean(values):,.0f}", f"± {half:,.0f}", f"{early:,.0f}", f"{cpu:.1f}"]
+        return cls(mean(values), float(t.ppf(0.975, n - 1)) * stdev(values) / sqrt(n) if n > 1 else nan)
+
+    def __str__(self) -> str:
+        return f"{self.mean:,.0f} ± {self.half:,.0f}" if self.half == self.half else f"{self.mean:,.0f}"
+
+
+def gap(ours: Sequence[Run], theirs: Sequence[Run]) -> Mean:
+    """Return ours less theirs, seed by seed, after as many rounds as theirs has."""
+    by_seed = {run["seed"]: run for run in ours}
+    pairs = [(by_seed[run["seed"]], run) for run in theirs if run["seed"] in by_seed]
+    return Mean.of([one["curve"][run["rounds"] // EVERY - 1] - run["curve"][-1] for one, run in pairs])
+
+
+def show(world: str, n_rounds: int, found: dict[str, list[Run]]) -> None:
+    """Print the table of a world, and whether ours is the lowest."""
+    if world in CHOSEN_IN:
+        about = (CHOSEN_IN[world], "a world in which the width of our draws was chosen")
+    else:
+        about = (
+            FAMILIES[world].about,
+            f"NOT used to choose the width: run s in a world of its own, seed {FIRST:,} + s",
         )
-    columns = ("policy", "version", "regret", "95%", "after a tenth", "CPU s, with the world")
-    report.table(columns, rows, left=("policy", "version"))
-    peers = {which: mean(values) for which, values in regrets.items() if which not in OURS}
-    if peers:
-        lowest = min(peers, key=lambda which: peers[which])
-        ours = mean(regrets["ours:Thompson"])
-        label = found[lowest]["label"]
-        report.note(
-            report.goal(
-                ours < peers[lowest], f"our default {ours:,.0f}, the best peer ({label}) {peers[lowest]:,.0f}: lowest"
-            )
-        )
-    return regrets
+    report.heading(f"Regret: the world '{world}'", f"{about[0]}; {about[1]}", "decided and learned by 100; means ± 95%")
+    regrets = {which: Mean.of([run["regret"] for run in runs]) for which, runs in found.items()}
+    rows = []
+    for which in sorted(found, key=lambda which: (found[which][0]["rounds"] < n_rounds, regrets[which].mean)):
+        runs = found[which]
+        label = f"[bold]{runs[0]['label']}[/bold]" if is_ours(which) else runs[0]["label"]
+        less = "" if which == DEFAULT else str(gap(found[DEFAULT], runs))
+        early = f"{mean(run['curve'][0] for run in runs):,.0f}"
+        cpu = f"{mean(run['cpu'] for run in runs):,.1f}"
+        cells = [label, runs[0]["version"], f"{len(runs)}", f"{runs[0]['rounds']:,}"]
+        rows.append([*cells, str(regrets[which]), less, early, cpu])
+    columns = ["policy", "version", "seeds", "rounds", "regret", "default less it, by seed", f"after {EVERY:,}"]
+    report.table([*columns, "CPU s a run"], rows, left=("policy", "version"))
+    judge(n_rounds, found, regrets)
+
+
+def judge(n_rounds: int, found: dict[str, list[Run]], regrets: dict[str, Mean]) -> None:
+    """Print whether our default and the best of our rules have the lowest regret, and what shorter runs say."""
+    peers = [which for which in found if not is_ours(which)]
+    whole = [which for which in peers if found[which][0]["rounds"] == n_rounds]
+    ours = regrets[DEFAULT].mean
+    # By seed: ours has more seeds, and a store has a world for each.
+    best = max(whole, key=lambda which: gap(found[DEFAULT], found[which]).mean, default=None)
+    if best is not None:
+        own = min((which for which in found if is_ours(which)), key=lambda which: regrets[which].mean)
+        for which in dict.fromkeys((DEFAULT, own)):
+            difference = gap(found[which], found[best])
+            sure = "" if abs(difference.mean) > difference.half else "; the interval has zero in it"
+            text = f"{found[which][0]['label']} {regrets[which].mean:,.0f}, the best peer {found[best][0]['label']}"
+            reached = report.goal(difference.mean < 0, f"{text} {regrets[best].mean:,.0f}: lowest")
+            report.note(f"{reached} (by seed {difference}{sure})")
+    for which in peers:
+        rounds = found[which][0]["rounds"]
+        if which in whole:
+            continue
+        than = "above ours after all rounds" if regrets[which].mean > ours else "below ours after all rounds: undecided"
+        report.note(f"{found[which][0]['label']} after {rounds:,} rounds only: {than}")
 
 
 if __name__ == "__main__":

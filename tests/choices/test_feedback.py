@@ -125,7 +125,6 @@ def test_every_problem_at_once() -> None:
         ({"propensity": ["0.5", "high", "0.5", "0.5"]}, "propensity that is no number"),
         ({"reward": pa.array([1.0, float("nan"), None, 0.0])}, "rewards that are NaN [column 'reward'; row 2]"),
         ({"reward": ["yes", "no", "no", "no"]}, "reward that is no number: yes, no"),
-        ({"reward": [None] * 4}, "no row has an answer"),
         ({"position": [1, 1, 1, 1]}, "a position of a decision twice: b [column 'decision'; row 3]"),
         ({"person": ["Ann", "Bob", "Cy", "Ann"]}, "decisions for more than one person [column 'person'; row 3]"),
         ({"decision": ["a", None, "b", "c"]}, "rows without decision [column 'decision'; row 2]"),

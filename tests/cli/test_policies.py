@@ -280,7 +280,7 @@ def test_a_device_never_seen_is_no_error(invoke: Invoke, policy: Path) -> None:
     ("text", "code", "told"),
     [
         ("visit,offer\n1,gift\n", 3, "is not JSON"),
-        ("[1]", 3, "is no policy"),
+        ("[1]", 3, "not what is saved in such files"),
         ('{"kind": "fit"}', 4, "this is no policy"),
         ('{"kind": "policy", "format": 99}', 4, "which this version does not know"),
         ('{"kind": "policy", "format": 1}', 3, "parts missing or spoiled"),

@@ -18,7 +18,8 @@ from revealed.decide.explore import (
     TopTwo,
     UpperConfidence,
 )
-from revealed.decide.explore.draws import lots_of, pool_of
+from revealed.decide.explore.draws import half_of, lots_of
+from revealed.decide.explore.outlook import Source
 from revealed.decide.explore.sparse import condensed
 from revealed.models.glm.diagonal import DiagonalPosterior
 from revealed.models.glm.features.rows import Rows
@@ -41,12 +42,18 @@ def moments(n: int, actions: int = 4, k: int = 5, seed: int = 1) -> np.ndarray:
     return np.random.default_rng(seed).normal(size=(n, actions, k))
 
 
+def pool_of(seed: int, block: int, size: int, k: int) -> np.ndarray:
+    """Return all of a pool: the mirror images come second."""
+    half = half_of(seed, block, size, k)
+    return np.concatenate([half, -half])[:size]
+
+
 # ---- the draws ------------------------------------------------------------------------------------------------------
 
 
 def test_the_numbers_of_a_decision_never_change() -> None:
     """Logged decisions are evaluated years later, elsewhere: these are what seed 7 gives."""
-    assert pool_of(7, 3, 4, 2)[:2].round(6).tolist() == [[-0.054217, -1.654678], [0.147074, -1.234342]]
+    assert half_of(7, 3, 4, 2).round(6).tolist() == [[-0.054217, -1.654678], [0.147074, -1.234342]]
     members, uniforms = lots_of(7, 3, 5)
     assert members.tolist() == [2, 3, 1, 2, 2]
     assert uniforms[:2].round(6).tolist() == [0.998379, 0.770717]
@@ -60,6 +67,23 @@ def test_draws_are_standard_normal_and_each_decision_has_its_own() -> None:
     assert norm.cdf(1) - norm.cdf(-1) == pytest.approx((np.abs(every) < 1).mean(), abs=0.01)
     members = np.concatenate([lots_of(0, block, 256)[0] for block in range(40)])
     assert np.bincount(members, minlength=256).std() == pytest.approx(np.sqrt(40), rel=0.2)
+
+
+@pytest.mark.parametrize("size", [1, 5, 6, 256])
+def test_a_decision_has_its_member_of_the_pool_however_it_is_drawn(size: int) -> None:
+    """Alone, with some others, or out of the pool: its normals' own, whichever half they are of."""
+    posterior = posterior_of()
+    pool = posterior.draw(0.5 * pool_of(3, 2, size, 5))
+    members = lots_of(3, 2, size)[0]
+    numbers = np.arange(2 * size, 3 * size)
+    np.testing.assert_allclose(Source(3, size).pool(posterior, 0.5, 2), pool, atol=1e-12)
+    np.testing.assert_allclose(Source(3, size).drawn_many(posterior, 0.5, 2, numbers), pool[members], atol=1e-12)
+    source = Source(3, size)
+    for place, number in enumerate(numbers[:12].tolist()):  # first drawn alone, then from the pool
+        expected = pool[members[place]]
+        np.testing.assert_allclose(source.drawn(posterior, 0.5, number), expected, atol=1e-12)
+        few = Source(3, size).drawn_many(posterior, 0.5, 2, numbers[place : place + 1])
+        np.testing.assert_allclose(few[0], expected, atol=1e-12)
 
 
 def test_one_draw_a_decision_not_one_a_batch() -> None:

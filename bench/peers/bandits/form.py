@@ -1,9 +1,8 @@
-"""The form of a peer, and what is measured of it. Imports numpy only.
+"""The form of a peer, and how fast one is. Imports numpy only.
 
-python -m bench.peers.bandits.form MODULE:CLASS speed
-python -m bench.peers.bandits.form MODULE:CLASS regret WORLD SEEDS ROUNDS
+python -m bench.peers.bandits.form MODULE:CLASS speed [WORLD]
 
-prints a line of JSON.
+prints a line of JSON. Its regret: :mod:`bench.peers.bandits.play`.
 """
 
 from __future__ import annotations
@@ -52,25 +51,6 @@ class Peer(Protocol):
         ...
 
 
-def regret(kind: type[Peer], world: World, seed: int, n_rounds: int) -> dict[str, Any]:
-    """Return the cumulative regret after each tenth of the rounds."""
-    peer = kind(world, seed)
-    rng = np.random.default_rng(np.random.SeedSequence((20260102, seed)))
-    total, curve, began = 0.0, [], time.process_time()
-    for at in range(0, n_rounds, BATCH):
-        moments = world.moments(rng, BATCH)
-        probability = world.probabilities(moments, at)
-        luck = rng.random(BATCH)
-        prepared = peer.prepare(moments)
-        shown = np.asarray(peer.decide(prepared))
-        of_shown = probability[np.arange(BATCH), shown]
-        total += float((probability.max(axis=1) - of_shown).sum())
-        curve.append(total)
-        peer.learn(prepared, shown, (luck < of_shown).astype(np.float64))
-    tenth = max(1, len(curve) // 10)
-    return {"regret": total, "curve": curve[tenth - 1 :: tenth], "cpu": time.process_time() - began}
-
-
 def best_rate(count: int, work: Callable[[], object]) -> float:
     """Return how many a second of CPU time, in the best of some blocks, or in one that takes long."""
     spent: list[float] = []
@@ -81,9 +61,8 @@ def best_rate(count: int, work: Callable[[], object]) -> float:
     return count / min(spent)
 
 
-def speed(kind: type[Peer]) -> dict[str, Any]:
+def speed(kind: type[Peer], world: World) -> dict[str, Any]:
     """Return decisions and updates a second of CPU time, after it has learned from two thousand answers."""
-    world = WORLDS["reference"]()
     peer, rng = kind(world, 0), np.random.default_rng(1)
     many = world.moments(rng, 2000)
     outcomes, learning = [], 0.0
@@ -118,17 +97,19 @@ def speed(kind: type[Peer]) -> dict[str, Any]:
     return {"rates": rates, "peak": peak_gib()}
 
 
-def main(which: str, task: str, *more: str) -> None:
-    """Measure, and print a line of JSON."""
+def named(which: str) -> tuple[type[Peer], dict[str, Any]]:
+    """Return the class that ``module:class`` names, and what it is called in tables."""
     module, name = which.split(":")
     kind: type[Peer] = getattr(import_module(module), name)
-    found: dict[str, Any] = {"label": kind.label, "version": f"{kind.package} {version(kind.package)}"}
-    if task == "speed":
-        found |= speed(kind)
-    else:
-        world, seeds, n_rounds = more
-        found["runs"] = [regret(kind, WORLDS[world](), seed, int(n_rounds)) for seed in range(int(seeds))]
-    print(json.dumps(found))
+    return kind, {"label": kind.label, "version": f"{kind.package} {version(kind.package)}"}
+
+
+def main(which: str, task: str, world: str = "reference") -> None:
+    """Measure, and print a line of JSON."""
+    if task != "speed":
+        raise SystemExit(f"the task is speed, not {task}")
+    kind, about = named(which)
+    print(json.dumps(about | speed(kind, WORLDS[world]())))
 
 
 if __name__ == "__main__":

@@ -44,3 +44,12 @@ class Thompson(_Linear):
     """LinTS with its defaults."""
 
     label, kind = "contextualbandits LinTS", LinTS
+
+
+class FromInterval(Thompson):
+    """LinTS with drawn predictions, v_sq the best of some: with drawn coefficients it does no better than chance."""
+
+    label = "contextualbandits LinTS, ci, .1"
+
+    def options(self) -> dict[str, Any]:
+        return {"sample_from": "ci", "v_sq": 0.1}

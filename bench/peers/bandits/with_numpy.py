@@ -43,3 +43,21 @@ class Draw:
         self.precision = self.precision + (x.T * (p * (1 - p))) @ x
         self.mean = params
         self.root = np.linalg.inv(np.linalg.cholesky(self.precision)).T
+
+
+class Random:
+    """Any action, whatever was learned."""
+
+    label, package, warm = "at random", "numpy", 20
+
+    def __init__(self, world: World, seed: int) -> None:
+        self.rng, self.n_actions = np.random.default_rng(seed), world.n_actions
+
+    def prepare(self, moments: Moments) -> Any:
+        return moments.features
+
+    def decide(self, prepared: Any) -> np.ndarray:
+        return self.rng.integers(self.n_actions, size=len(prepared))
+
+    def learn(self, prepared: Any, actions: np.ndarray, rewards: np.ndarray) -> None:
+        """Learn nothing."""

@@ -1,12 +1,13 @@
 """Worlds with a known truth to compare contextual policies on. Imports numpy only.
 
-``reference`` is ``bandit_env.py`` of the paper trail, number by number. The world is fixed; a run's seed moves only
-contexts, rewards and the policy's own draws.
+``reference`` is ``bandit_env.py`` of the paper trail, number by number. The worlds written here are fixed: a run's seed
+moves only contexts, rewards and the policy's own draws. Each seed has a store (:mod:`bench.stores`) of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -82,6 +83,16 @@ class Reference:
         return logistic(moments.features @ self.theta)
 
 
+class FiftyContexts(Reference):
+    """The same with 41 contexts more, which mean nothing: for a model of each action as large as the shared one."""
+
+    name = "fifty contexts"
+
+    def moments(self, rng: np.random.Generator, n: int) -> Moments:
+        found = super().moments(rng, n)
+        return Moments(np.concatenate([found.contexts, rng.normal(size=(n, 41))], axis=1), found.features)
+
+
 class Drifting(Reference):
     """The same, but tastes wander around the intercept: a third of a standard deviation every thousand rounds."""
 
@@ -140,4 +151,44 @@ class Plain:
         return np.broadcast_to(self.chance, (len(moments), 20))
 
 
-WORLDS: dict[str, type[World]] = {world.name: world for world in (Reference, Disjoint, Drifting, Plain)}
+class Store:
+    """A store whose truth was written down by :mod:`bench.stores`, tastes step by step.
+
+    Parameters
+    ----------
+    path : Path
+        Of its file.
+    """
+
+    def __init__(self, path: Path) -> None:
+        with np.load(path) as of:
+            self.actions, self.tastes = of["actions"], of["tastes"]
+            self.every, self.keep = int(of["every"]), float(of["keep"])
+        self.name = path.stem
+        self.n_actions, self.n_context = len(self.actions), self.tastes.shape[1]
+        self.n_params = self.n_context * self.actions.shape[1]
+
+    def moments(self, rng: np.random.Generator, n: int) -> Moments:
+        x = rng.normal(size=(n, self.n_context))
+        x[:, 0] = 1.0
+        outer = np.einsum("ni,kj->nkij", x, self.actions)
+        return Moments(x, outer.reshape(n, self.n_actions, self.n_params))
+
+    def probabilities(self, moments: Moments, at: int) -> np.ndarray:
+        return logistic(moments.contexts @ self.tastes[at // self.every] @ self.actions.T)
+
+
+#: Where :mod:`bench.stores` writes and :func:`world_named` reads.
+STORES = Path(__file__).parents[2] / ".data" / "stores"
+
+WORLDS: dict[str, type[World]] = {world.name: world for world in (Reference, FiftyContexts, Disjoint, Drifting, Plain)}
+
+
+def path_of_store(name: str, seed: int) -> Path:
+    """Return where the store of a run is written down."""
+    return STORES / f"{name}-{seed}.npz"
+
+
+def world_named(name: str, seed: int) -> World:
+    """Return the world of a run: one of these, or the store of that name and seed."""
+    return WORLDS[name]() if name in WORLDS else Store(path_of_store(name, seed))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from revealed.cli.options import FileOptions, RoleOptions
+from revealed.cli.options import FileOptions, RoleOptions, TextOptions
 from revealed.errors import DataError, Problem, RevealedError, SpecificationError
 
 if TYPE_CHECKING:
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from revealed.choices import ChoiceLog, ChoiceStream, Columns, TextFormat
     from revealed.models import Fit
+    from revealed.models.dynamic import DynamicFit
 
 #: Roles a column plays by its name alone. A column called time or weight may well be an attribute.
 _BY_NAME = ("person", "available")
@@ -56,6 +57,22 @@ def choices_for(fit: Fit, path: Path, file: FileOptions) -> ChoiceLog:
     return _checked(table, name, columns, fit.data.counts, file, attributes)
 
 
+def text_format(options: FileOptions | TextOptions) -> TextFormat:
+    """Return how a text file is written, in the library's words.
+
+    Raises
+    ------
+    SpecificationError
+        For a delimiter of several marks.
+    """
+    from revealed.choices import TextFormat
+
+    delimiter = {"\\t": "\t", "tab": "\t"}.get(options.delimiter or "", options.delimiter)
+    if delimiter is not None and len(delimiter) != 1:
+        raise SpecificationError(f"--delimiter is a single mark such as ';', not {options.delimiter!r}")
+    return TextFormat(delimiter=delimiter, encoding=options.encoding, decimal=options.decimal)
+
+
 def load_fit(path: Path) -> Fit:
     """Return a saved fit; DataError if the file is not there or is none."""
     from revealed.choices.parquet import require_path
@@ -69,6 +86,26 @@ def load_fit(path: Path) -> Fit:
     except RevealedError as error:
         remedy = "give a file that 'revealed fit --out' or fit.save() wrote"
         raise DataError(str(path), [Problem(str(error), remedy)]) from None
+
+
+def is_over_time(path: Path) -> bool:
+    """Return whether a file is a saved fit of choices over time, by what it says it is in its first letters."""
+    from revealed.choices.parquet import require_path
+
+    require_path(path)
+    try:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            return '"kind": "dynamic fit"' in file.read(200)
+    except OSError as error:
+        remedy = "give a file that can be read"
+        raise DataError(str(path), [Problem(f"cannot be read: {error.strerror or error}", remedy)]) from None
+
+
+def load_over_time(path: Path) -> DynamicFit:
+    """Return a saved fit of choices over time; DataError if the file is none."""
+    from revealed.models.dynamic import DynamicFit
+
+    return DynamicFit.load(path)
 
 
 def columns_by_name(roles: RoleOptions, present: list[str]) -> Columns:
@@ -113,19 +150,10 @@ def _roles_in(schema: pa.Schema, roles: RoleOptions) -> tuple[Columns, bool]:
     return stored[0], roles.counts or stored[1]
 
 
-def _text(file: FileOptions) -> TextFormat:
-    from revealed.choices import TextFormat
-
-    delimiter = {"\\t": "\t", "tab": "\t"}.get(file.delimiter or "", file.delimiter)
-    if delimiter is not None and len(delimiter) != 1:
-        raise SpecificationError(f"--delimiter is a single mark such as ';', not {file.delimiter!r}")
-    return TextFormat(delimiter=delimiter, encoding=file.encoding, decimal=file.decimal)
-
-
 def _table(path: Path, file: FileOptions, labels: tuple[str, ...]) -> tuple[pa.Table, str]:
     from revealed.choices.tables import as_table
 
-    return as_table(path, _text(file), labels)
+    return as_table(path, text_format(file), labels)
 
 
 def _checked(
@@ -165,4 +193,4 @@ def _lengthened(path: Path, file: FileOptions, counts: bool, attributes: tuple[s
     form = Wide.from_file(file.wide)
     if file.where is not None:
         form = replace(form, where=file.where if form.where is None else f"({form.where}) and ({file.where})")
-    return from_wide(path, form, counts=counts, attributes=attributes, text=_text(file))
+    return from_wide(path, form, counts=counts, attributes=attributes, text=text_format(file))

@@ -21,6 +21,21 @@ _MODEL = "The model"
 _RUN = "How it is computed"
 _OUT = "Results"
 
+Delimiter = Annotated[
+    str | None, typer.Option(help="What stands between cells; tab is \\t.", metavar="MARK", rich_help_panel=_SHAPE)
+]
+Encoding = Annotated[str, typer.Option(help="Of a text file.", rich_help_panel=_SHAPE)]
+Decimal = Annotated[str, typer.Option(help="The decimal mark of a text file.", rich_help_panel=_SHAPE)]
+
+
+@dataclass(frozen=True)
+class TextOptions:
+    """How a text file is written."""
+
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
+    decimal: Decimal = "."
+
 
 @dataclass(frozen=True)
 class FileOptions:
@@ -48,11 +63,9 @@ class FileOptions:
             rich_help_panel=_SHAPE,
         ),
     ] = None
-    delimiter: Annotated[
-        str | None, typer.Option(help="What stands between cells; tab is \\t.", metavar="MARK", rich_help_panel=_SHAPE)
-    ] = None
-    encoding: Annotated[str, typer.Option(help="Of a text file.", rich_help_panel=_SHAPE)] = "utf-8"
-    decimal: Annotated[str, typer.Option(help="The decimal mark of a text file.", rich_help_panel=_SHAPE)] = "."
+    delimiter: Delimiter = None
+    encoding: Encoding = "utf-8"
+    decimal: Decimal = "."
 
 
 @dataclass(frozen=True)
@@ -116,11 +129,24 @@ class ModelOptions:
         ),
     ]
     model: Annotated[
-        str, typer.Option(help="logit, or scaled-logit with --scale.", rich_help_panel=_MODEL, metavar="NAME")
+        str,
+        typer.Option(
+            help="logit, scaled-logit with --scale, nested or cross-nested with --nest.",
+            rich_help_panel=_MODEL,
+            metavar="NAME",
+        ),
     ] = "logit"
     scale: Annotated[
         str | None,
         typer.Option(help="The formula of the log-scale of a scaled-logit.", rich_help_panel=_MODEL, metavar="FORMULA"),
+    ] = None
+    nest: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A nest and its alternatives, the option repeated for each: land=train,car.",
+            metavar="NEST=LABEL,LABEL",
+            rich_help_panel=_MODEL,
+        ),
     ] = None
     reference: Annotated[
         list[str] | None,

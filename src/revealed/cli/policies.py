@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json as json_module
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revealed.cli.feedback import TextOptions, open_feedback, open_policy
-from revealed.cli.options import Json, Report
+from revealed.cli.feedback import open_feedback
+from revealed.cli.options import Json, Report, TextOptions
 from revealed.cli.results import require_writable, write_report
 from revealed.cli.screen import Screen, remark
 from revealed.errors import DataError, Problem, SpecificationError
+
+if TYPE_CHECKING:
+    from revealed.answer.offpolicy import PolicyComparison, PolicyValue
+    from revealed.choices.feedback import Feedback
+    from revealed.decide.policy import LearningPolicy
 
 PolicyFile = Annotated[Path, typer.Argument(help="A policy that `revealed learn` wrote.", metavar="POLICY")]
 LogFile = Annotated[
@@ -28,6 +33,12 @@ def learn(
     text: TextOptions,
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Where to write the policy.", metavar="FILE")] = None,
     seed: Annotated[int, typer.Option(help="Of the exploration; kept in the policy.", min=0)] = 0,
+    now: Annotated[
+        str | None,
+        typer.Option(
+            help="The end of the log, where answers are late; by default the latest time in it.", metavar="TIME"
+        ),
+    ] = None,
     report: Report = None,
     json: Json = False,
 ) -> None:
@@ -42,7 +53,7 @@ def learn(
     screen = Screen(json)
     require_writable(report, out)
     if specification.suffix.lower() == ".json":
-        policy = open_policy(specification)
+        policy = LearningPolicy.load(specification)
     else:
         policy = LearningPolicy.fresh(Specification.read(specification), seed)
     with screen.working(f"Reading {log}"):
@@ -51,40 +62,49 @@ def learn(
         problem = Problem(f"{specification} has learned from just this log", "learn from each answer once")
         raise DataError(str(log), [problem])
     with screen.working("Learning"):
-        policy = policy.learn(feedback)
+        policy = policy.learn(feedback, now=now)
     sections = sections_of_policy(policy)
     screen.show(sections)
     waiting = feedback.n_rows - int(feedback.answered.sum())
-    if waiting:
+    if waiting and policy.late is None:
         screen.say(f"{waiting:,} rows have no answer yet and taught nothing.")
     if out is not None:
         policy.save(out)
         remark(f"Wrote {out}")
     write_report(report, sections, "Policy")
-    screen.document({"version": policy.version, "n_answers": policy.model.n_answers, "n_params": policy.model.n_params})
+    learned = {"version": policy.version, "n_answers": policy.model.n_answers, "n_params": policy.model.n_params}
+    screen.document(learned | ({} if policy.late is None else {"late": policy.late.summary()}))
 
 
 def decide(
     policy: PolicyFile,
     context: Annotated[str, typer.Option(help='Whom it is for, as JSON: \'{"segment": "new"}\'.')] = "{}",
-    k: Annotated[int, typer.Option(help="How many to show.", min=1)] = 1,
+    k: Annotated[
+        int | None, typer.Option(help="How many to show; by default as [slate] of the policy says, or one.", min=1)
+    ] = None,
     among: Annotated[
         str | None, typer.Option(help="Candidates, as a JSON list of labels or records; by default all met so far.")
     ] = None,
     number: Annotated[int, typer.Option(help="Of the decision: another number, other random numbers.", min=0)] = 0,
     person: Annotated[str | None, typer.Option(help="Whom it is for, so that the holdout group is told.")] = None,
+    marginals: Annotated[
+        int, typer.Option(help="Tell too how likely each is in its place at all, by so many slates drawn again.", min=0)
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Say what to show, and with which propensity: log both.
 
     revealed decide policy.json --context '{"segment": "new"}' --k 3
     """
+    from revealed.decide.policy import LearningPolicy
     from revealed.report.policy import sections_of_decision
 
     screen = Screen(json)
     asked = _json(context, "--context", dict)
     candidates = None if among is None else _candidates(among)
-    decision = open_policy(policy).decide(asked, candidates, seed=number, count=k, person=person)
+    decision = LearningPolicy.load(policy).decide(
+        asked, candidates, seed=number, count=k, person=person, marginal_draws=marginals
+    )
     screen.show(sections_of_decision(decision))
     screen.document(decision.to_dict())
 
@@ -103,15 +123,20 @@ def evaluate(
     revealed evaluate policy.json other-days.csv
     """
     from revealed.answer.offpolicy import compare_policies
+    from revealed.decide.policy import LearningPolicy
 
     screen = Screen(json)
     require_writable(report)
-    learned = open_policy(policy)
+    learned = LearningPolicy.load(policy)
     with screen.working(f"Reading {log}"):
         feedback = open_feedback(log, learned.columns.roles(), text)
+    slates = feedback.n_decisions < feedback.n_rows
+    answer: PolicyComparison | PolicyValue
     with screen.working("Asking the policy what it would show"):
-        answer = compare_policies(feedback, {policy.stem: learned})
+        answer = _value_of_slates(learned, feedback) if slates else compare_policies(feedback, {policy.stem: learned})
     screen.show(answer)
+    if slates:
+        screen.say(f"What was running earned {feedback.reward.sum() / feedback.n_decisions:.6g} for each slate.")
     seen = learned.learned_from(feedback)
     if seen:
         screen.say(
@@ -119,6 +144,18 @@ def evaluate(
         )
     write_report(report, answer, "Is the policy better?")
     screen.document({**answer.to_dict(), "learned_from_this_log": seen})
+
+
+def _value_of_slates(policy: LearningPolicy, feedback: Feedback) -> PolicyValue:
+    """Return what a policy would have earned for each slate, if people look from the top."""
+    import numpy as np
+
+    from revealed.answer.offpolicy import SlateCascade, evaluate_slates, prefix_probability
+
+    each = policy.conditional_probabilities(feedback)
+    shown = np.take_along_axis(each, feedback.action_codes[:, None].astype(np.intp), axis=1)[:, 0]
+    would, did = (prefix_probability(feedback, given_above) for given_above in (shown, feedback.propensity))
+    return evaluate_slates(feedback, would, SlateCascade.of(feedback, each), propensity=did)
 
 
 def _candidates(text: str) -> list[Any]:

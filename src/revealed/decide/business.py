@@ -24,7 +24,7 @@ class Business:
     blocked : tuple of str
         Actions that are never shown.
     pinned : str, optional
-        The action shown whenever it is eligible.
+        The action shown first whenever it is among the candidates.
     holdout : float
         The share of persons to whom any eligible action is shown by lot, so that what the policy gains can be measured.
         Who is among them is decided by the person's label and the salt, always the same.
@@ -43,8 +43,23 @@ class Business:
         if self.pinned is not None and self.pinned in self.blocked:
             raise SpecificationError(f"{self.pinned!r} is pinned and blocked; it cannot be both")
 
+    def unblocked(self, actions: Sequence[str]) -> Bool[np.ndarray, " actions"]:
+        """Return which of some candidates may be shown, in any place.
+
+        Raises
+        ------
+        SpecificationError
+            If none may.
+        """
+        mask = np.array([action not in self.blocked for action in actions], dtype=bool)
+        if not mask.any():
+            raise SpecificationError(
+                "no candidate is eligible: " + (f"all {len(actions)} are blocked" if actions else "none was given")
+            )
+        return mask
+
     def eligible(self, actions: Sequence[str]) -> Bool[np.ndarray, " actions"]:
-        """Return which of some candidates may be shown.
+        """Return which of some candidates may be shown first: the pinned one alone, if it is among them.
 
         Raises
         ------
@@ -53,12 +68,7 @@ class Business:
         """
         if self.pinned in actions:
             return np.array([action == self.pinned for action in actions])
-        mask = np.array([action not in self.blocked for action in actions], dtype=bool)
-        if not mask.any():
-            raise SpecificationError(
-                "no candidate is eligible: " + (f"all {len(actions)} are blocked" if actions else "none was given")
-            )
-        return mask
+        return self.unblocked(actions)
 
     def holds_out(self, person: str | int | None) -> bool:
         """Return whether a person is in the holdout group; nobody without a label is."""

@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from revealed.decide.business import Business
+from revealed.decide.delay.section import Delay
+from revealed.decide.slate.specified import Slates
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.models.glm.features import FeatureSpace
 
@@ -38,7 +40,7 @@ class Features:
     interactions: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     hashed: Mapping[str, int] = field(default_factory=dict)
-    groups: Any = "attribute"
+    groups: Any = field(default="attribute", metadata={"accepts": (str, Mapping)})
     item: tuple[str, ...] = ()
 
     def space(self) -> FeatureSpace:
@@ -73,9 +75,10 @@ class Learning:
         Answers learned at a time.
     keep : float
         The share of what was learned that is kept from batch to batch, for worlds that drift.
-    meta_prior : bool
-        Whether to estimate the prior of each group of features from a first fit to the first log, and start again from
-        it. A fresh policy that learns from all logs estimates it anew.
+    meta_prior : bool or str
+        Whether to estimate the prior of each group of features from the first log, and start from it; true is
+        "prediction", and "moments" is the estimator of Nabi and others (:mod:`revealed.decide.prior`). A fresh policy
+        that learns from all logs estimates it anew.
     """
 
     link: str = "logit"
@@ -84,9 +87,17 @@ class Learning:
     variance: float = 1.0
     batch: int = 1000
     keep: float = 1.0
-    meta_prior: bool = False
+    meta_prior: bool | str = field(default=False, metadata={"accepts": (bool, str)})
+
+    @property
+    def estimator(self) -> str:
+        """The estimator of the meta-prior, or nothing."""
+        return ("prediction" if self.meta_prior else "") if isinstance(self.meta_prior, bool) else self.meta_prior
 
     def __post_init__(self) -> None:
+        if self.meta_prior not in (True, False, "prediction", "moments"):
+            known = nearest(self.estimator, ["prediction", "moments"])
+            raise SpecificationError(f"meta_prior is true, false or an estimator, not {self.meta_prior!r}; {known}")
         if self.batch < 1:
             raise SpecificationError(f"a batch holds at least one answer, not {self.batch}")
         if not 0 < self.keep <= 1:
@@ -125,6 +136,10 @@ class Specification:
     business : Business
     log : mapping from role to column
         The columns of the logs it learns from, as for :func:`revealed.choices.feedback.read_feedback`.
+    slate : Slates, optional
+        How several things are shown; by default one after the other, each as if it were the only one.
+    delay : Delay, optional
+        How answers that come late are learned; by default rows without an answer teach nothing.
     """
 
     features: Features
@@ -132,6 +147,22 @@ class Specification:
     explore: Exploration = field(default_factory=Exploration)
     business: Business = field(default_factory=Business)
     log: Mapping[str, str] = field(default_factory=dict)
+    slate: Slates | None = None
+    delay: Delay | None = None
+
+    def __post_init__(self) -> None:
+        if self.slate is None:
+            return
+        for name in self.slate.attributes:
+            if name not in self.features.item:
+                raise SpecificationError(
+                    f"[slate] speaks of {name!r}, which is no attribute of what is shown: name it in item = […] of "
+                    f"[features]; {nearest(name, self.features.item)}"
+                )
+        if self.slate.positions == "estimated" and "position" not in self.log:
+            raise SpecificationError(
+                '[slate] positions = "estimated" needs the column of positions: position = "…" in [log]'
+            )
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Specification:
@@ -157,7 +188,7 @@ class Specification:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Specification:
         """Return the specification of nested mappings, as a TOML file holds; see :meth:`read` for what is raised."""
-        sections = ("features", "learn", "explore", "business", "log")
+        sections = [entry.name for entry in fields(cls)]
         for name in data:
             if name not in sections:
                 raise SpecificationError(f"a policy has no section [{name}]; {nearest(name, sections)}")
@@ -173,13 +204,16 @@ class Specification:
             _section(Exploration, "explore", data),
             _section(Business, "business", data),
             log,
+            _section(Slates, "slate", data) if "slate" in data else None,
+            _section(Delay, "delay", data) if "delay" in data else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_dict` reads."""
-        data = asdict(self)
-        data["features"] = {key: value for key, value in data["features"].items() if value is not None}
-        data["business"] = {key: value for key, value in data["business"].items() if value is not None}
+        data = {key: value for key, value in asdict(self).items() if value is not None}
+        for name in ("features", "business", "slate", "delay"):
+            if name in data:
+                data[name] = {key: value for key, value in data[name].items() if value is not None}
         return data
 
 
@@ -199,20 +233,21 @@ def _section(kind: type[Any], name: str, data: Mapping[str, Any]) -> Any:
 def _checked(value: Any, entry: Any, where: str) -> Any:
     """Return a value as its field wants it: lists as tuples of text, whole numbers as fractions."""
     default = entry.default if entry.default is not MISSING else entry.default_factory()
-    if isinstance(default, tuple):
+    wanted: tuple[type, ...]
+    if "accepts" in entry.metadata:
+        wanted = entry.metadata["accepts"]
+    elif isinstance(default, tuple):
         if not isinstance(value, list | tuple) or not all(isinstance(item, str) for item in value):
             raise SpecificationError(f"{where} must be a list of names, not {value!r}")
         return tuple(value)
-    if isinstance(default, bool):
-        wanted: tuple[type, ...] = (bool,)
+    elif isinstance(default, bool):
+        wanted = (bool,)
     elif isinstance(default, float):
         wanted = (int, float)
     elif isinstance(default, int):
         wanted = (int,)
     elif isinstance(default, dict):
         wanted = (Mapping,)
-    elif entry.name == "groups":
-        wanted = (str, Mapping)
     else:
         wanted = (str, type(None))
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):

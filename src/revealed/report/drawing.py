@@ -25,8 +25,9 @@ _INK, _FAINT, _LINE, _GROUND = INKS
 _WIDTH = 7.2
 #: Coefficients this many times smaller than the largest get an axis of their own, or they could not be seen.
 _SPREAD = 15.0
-_COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#5a6472", "#b8860b", "#0f9bb3")
-_DASHES = ("-", "--", "-.", ":")
+#: Of lines, one after the other; when all are used, the next dash begins.
+COLOURS = (BLUE, ORANGE, GREEN, PURPLE, "#5a6472", "#b8860b", "#0f9bb3")
+DASHES = ("-", "--", "-.", ":")
 
 _OTHER_SCRIPTS = (
     "Noto Sans CJK JP",
@@ -102,7 +103,7 @@ def draw_estimates(names: Sequence[str], estimates: Interval, note: str = "") ->
         What the intervals are, below the axis.
     """
     panels = _panels(estimates)
-    with _drawing((_WIDTH, 1.0 + 0.34 * len(names) + 0.45 * (len(panels) - 1))) as figure:
+    with drawing((_WIDTH, 1.0 + 0.34 * len(names) + 0.45 * (len(panels) - 1))) as figure:
         ratios = [len(panel) + 0.6 for panel in panels]
         axes = figure.subplots(len(panels), 1, squeeze=False, gridspec_kw={"height_ratios": ratios})[:, 0]
         for ax, panel in zip(axes, panels, strict=True):
@@ -130,7 +131,7 @@ def draw_shares(
     labels : (str, str)
         What to call the two.
     """
-    with _drawing((_WIDTH, 1.25 + 0.42 * len(names))) as figure:
+    with drawing((_WIDTH, 1.25 + 0.42 * len(names))) as figure:
         ax = figure.subplots()
         at = np.arange(len(names))
         ax.hlines(at, before, after.value, color=_FAINT, linewidth=1.6, alpha=0.6, zorder=2)
@@ -173,10 +174,10 @@ def draw_demand(
     now : float, optional
         Where the price is now.
     """
-    with _drawing((_WIDTH, 4.0)) as figure:
+    with drawing((_WIDTH, 4.0)) as figure:
         ax = figure.subplots()
         for i, (share, name) in enumerate(zip(shares, names, strict=True)):
-            colour, dash = _COLOURS[i % len(_COLOURS)], _DASHES[(i // len(_COLOURS)) % len(_DASHES)]
+            colour, dash = COLOURS[i % len(COLOURS)], DASHES[(i // len(COLOURS)) % len(DASHES)]
             if np.isfinite(share.low).all() and np.isfinite(share.high).all():
                 ax.fill_between(price, share.low, share.high, color=colour, alpha=0.16, linewidth=0)
             ax.plot(price, share.value, color=colour, linestyle=dash, linewidth=2.0, label=name)
@@ -208,7 +209,7 @@ def draw_calibration(
     sizes : array of float64, shape (bins,)
         How many predictions a bin holds.
     """
-    with _drawing((5.6, 5.0)) as figure:
+    with drawing((5.6, 5.0)) as figure:
         ax = figure.subplots()
         top = float(min(1.0, 1.08 * np.nanmax(np.concatenate([predicted, observed.value, observed.high]))))
         ax.plot([0, top], [0, top], color=_FAINT, linewidth=1.2, linestyle=(0, (4, 3)), label="perfect calibration")
@@ -231,7 +232,7 @@ def draw_calibration(
 
 
 @contextmanager
-def _drawing(size: tuple[float, float]) -> Iterator[Figure]:
+def drawing(size: tuple[float, float]) -> Iterator[Figure]:
     """Yield an empty figure in the house's style."""
     try:
         import matplotlib as mpl

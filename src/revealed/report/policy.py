@@ -8,15 +8,17 @@ from revealed.answer.table import Column, Table
 from revealed.choices.policy import Decision
 from revealed.decide.policy import LearningPolicy
 from revealed.report.content import Facts, Section
+from revealed.report.late import sections_of_late_answers
 
 #: More effects than this are cut.
 _MOST_EFFECTS = 20
 
 
 def sections_of_policy(policy: LearningPolicy) -> tuple[Section, ...]:
-    """Return what a policy has learned: its size, its groups of features, its surest effects."""
+    """Return what a policy has learned: its size, what it waits for, its groups of features, its surest effects."""
     return (
         Section("Policy", (Facts(_facts(policy)),)),
+        *sections_of_late_answers(policy),
         Section("Groups of features", (_groups(policy),)),
         Section("Effects", (_effects(policy),)),
     )
@@ -24,8 +26,16 @@ def sections_of_policy(policy: LearningPolicy) -> tuple[Section, ...]:
 
 def sections_of_decision(decision: Decision) -> tuple[Section, ...]:
     """Return what is to be shown, and what to log of it."""
-    rows = tuple((place, label) for place, label in enumerate(decision.shown, start=1))
-    table = Table("", (Column("position", "integer"), Column("show", "text")), rows)
+    columns: dict[Column, tuple[object, ...]] = {
+        Column("position", "integer"): tuple(range(1, len(decision.shown) + 1)),
+        Column("show", "text"): decision.shown,
+    }
+    if len(decision.shown) > 1 and decision.propensities:
+        columns[Column("propensity")] = decision.propensities
+    if decision.marginals:
+        columns[Column("in its place")] = decision.marginals
+    notes = ("each propensity is given what stands above; their product is that of the whole",)
+    table = Table("", tuple(columns), tuple(zip(*columns.values(), strict=True)), notes if len(columns) > 2 else ())
     facts = (("Propensity", f"{decision.propensity:.6g}"), ("Policy", decision.policy_version))
     return (Section("Decision", (table, Facts(facts))),)
 
@@ -43,7 +53,24 @@ def _facts(policy: LearningPolicy) -> tuple[tuple[str, str], ...]:
         ("Link and covariance", f"{learn.link}, {learn.covariance}"),
         ("Exploration", rule),
         ("Limits on propensities", limits),
+        *_slates(policy),
     )
+
+
+def _slates(policy: LearningPolicy) -> tuple[tuple[str, str], ...]:
+    """Return what a policy knows of slates, if it shows any."""
+    slates, learned = policy.specification.slate, policy.slates
+    if slates is None:
+        return ()
+    diverse = "" if slates.category is None else f", diverse by {slates.category} ({slates.diversity:g})"
+    facts = [("Slates", f"of {slates.size}{diverse}")]
+    if learned.effects is not None:
+        facts.append(("Positions are looked at", ", ".join(f"{seen:.3g}" for seen in learned.examination)))
+    for price in learned.prices:
+        told = f"{price.value:.4g}, for {price.average:.4g} on average"
+        reached = f"; {price.goal.level:g} is out of reach" if price.out_of_reach else ""
+        facts.append((f"Price of {price.goal.name}", told + reached))
+    return tuple(facts)
 
 
 def _groups(policy: LearningPolicy) -> Table:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float, Int
 
-from revealed.report.drawing import _COLOURS, _DASHES, Interval, _drawing
+from revealed.report.drawing import COLOURS, DASHES, Interval, drawing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -23,10 +23,10 @@ def picture_of_regret(rounds: Int[np.ndarray, " points"], curves: Mapping[str, I
     curves : mapping from rule to Interval
         Mean regret up to each of these rounds, with its interval over seeds; NaN where there is none.
     """
-    with _drawing((7.2, 4.2)) as figure:
+    with drawing((7.2, 4.2)) as figure:
         axes = figure.subplots()
         for number, (name, curve) in enumerate(curves.items()):
-            colour, dash = _COLOURS[number % len(_COLOURS)], _DASHES[number // len(_COLOURS) % len(_DASHES)]
+            colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
             if np.isfinite(curve.low).all():
                 axes.fill_between(rounds, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
             axes.plot(rounds, curve.value, color=colour, linestyle=dash, linewidth=2.0, label=name)

@@ -5,8 +5,9 @@ from revealed.decide.delay.curves import Curve, delay_curve, kaplan_meier, misfi
 from revealed.decide.delay.laws import DelayLaw, WeibullDelay
 from revealed.decide.delay.naive import Naive
 from revealed.decide.delay.nothing_yet import NothingYet
+from revealed.decide.delay.options import LedgerOptions, LedgerStatus, Made, Told
 from revealed.decide.delay.oracle import Oracle
-from revealed.decide.delay.pending import LedgerOptions, LedgerStatus, PendingLedger
+from revealed.decide.delay.pending import PendingLedger
 from revealed.decide.delay.saved import load_ledger, save_ledger
 from revealed.decide.delay.truncated import DelayFit, fit_delays
 from revealed.decide.delay.waiting import Waiting
@@ -24,10 +25,12 @@ __all__ = [
     "LawOptions",
     "LedgerOptions",
     "LedgerStatus",
+    "Made",
     "Naive",
     "NothingYet",
     "Oracle",
     "PendingLedger",
+    "Told",
     "Waiting",
     "Waits",
     "WeibullDelay",

@@ -7,17 +7,20 @@ held, the posterior is summed anew from its parts, so that rounding cannot build
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 
 from revealed.decide.delay.live import Live
+from revealed.decide.delay.sites import Cells, cells_of, sites_of
 from revealed.decide.delay.standing import Standing, StandingLink
-from revealed.models.glm.full import FullPosterior, FullSites
 from revealed.models.glm.links import Link
+from revealed.models.glm.posterior import Posterior, Sites
 
 Index = Int[np.ndarray, " some"]
 
 #: Sites taken out between two sweeps: at least this many, or twice those held.
 SWEEP_AFTER = 20_000
+
+_SITES = ("precision", "shift")
 
 
 class SiteBook:
@@ -26,54 +29,71 @@ class SiteBook:
     Parameters
     ----------
     link : Link
-    posterior : FullPosterior
+    posterior : Posterior
         What is believed before any decision is held.
     live : Live
         The decisions held, with the site of each.
     """
 
-    def __init__(self, link: Link, posterior: FullPosterior, live: Live) -> None:
+    def __init__(self, link: Link, posterior: Posterior, live: Live) -> None:
         self.link = link
         self.posterior = posterior
         self.settled = posterior
         self.live = live
         self.since_sweep = 0
 
-    def learn(self, index: Index, standing: Standing) -> None:
-        """Put the sites of some decisions as they stand in place of those they had."""
-        self.take_out(index)
-        live = self.live
-        says = (standing.weight > 0) & ((standing.answer > 0) | (standing.share > 0))
+    def put_in(self, index: Index, standing: Standing) -> None:
+        """Put in the sites of some decisions as they stand, which have none."""
+        precision, shift = self.learn(index, standing)
+        self.live.put(index, precision=precision, shift=shift)
+
+    def learn(self, index: Index, standing: Standing) -> tuple[Cells, Cells]:
+        """Add the sites of some decisions as they stand, found together, and return what they are; nobody notes them.
+
+        A decision may be among them twice.
+        """
+        says = standing.says
         speaking = index[says]
-        if len(speaking):
-            bound = StandingLink(self.link, standing.some(says))
-            rows, answer = live.rows[speaking], bound.standing.answer
-            if len(speaking) == 1:  # the mode lies along its own row
-                sites = FullSites(rows, *bound.site(answer, *self.posterior.predictor(rows)))
-                self.posterior = self.posterior.changed(sites, 1.0)
-            else:
-                self.posterior, sites = self.posterior.learn(bound, rows, answer)
-            live["precision"][speaking], live["shift"][speaking] = sites.precision, sites.shift
+        if not len(speaking):
+            return np.zeros((len(index), 1)), np.zeros((len(index), 1))
+        rows, stands = self.live.rows(speaking), standing.some(says)
+        if stands.plain.all():
+            self.posterior, sites = self.posterior.learn(self.link, rows, (stands.answer > 0).astype(np.float64))
+        else:
+            bound = StandingLink(self.link, stands)
+            self.posterior, sites = self.posterior.learn(bound, rows, np.arange(len(speaking), dtype=np.float64))
+        found = cells_of(sites, rows)
+        if says.all():
+            return found
+        precision, shift = np.zeros((2, len(index), found[0].shape[1]))
+        precision[says], shift[says] = found
+        return precision, shift
 
     def take_out(self, index: Index, *, lasting: bool = False) -> None:
         """Take out what some decisions say; with ``lasting`` also what their answer had left in place."""
         live = self.live
-        said = (live["precision"][index] != 0) | (live["shift"][index] != 0)
-        gone = index if lasting else index[said]
+        gone = index if lasting else index[self.says(index)]
         if len(gone):
             self.posterior = self.posterior.changed(self._sites(gone, lasting=lasting), -1.0)
             self.since_sweep += len(gone)
-        live["precision"][index], live["shift"][index] = 0.0, 0.0
-        if lasting:
-            live["lasting_precision"][index], live["lasting_shift"][index] = 0.0, 0.0
+        for name in _SITES:
+            live[name][index] = 0.0
+            if lasting:
+                live[f"lasting_{name}"][index] = 0.0
         if self.since_sweep > max(SWEEP_AFTER, 2 * len(live)):
             self.sweep()
 
+    def says(self, index: Index) -> Bool[np.ndarray, " some"]:
+        """Return which of some decisions have a site."""
+        both = [(self.live[name][index] != 0).any(axis=1) for name in _SITES]
+        return np.asarray(np.logical_or(*both))
+
     def leave(self, index: Index) -> None:
         """Leave in place what some decisions say, whatever they come to say besides."""
-        for name in ("precision", "shift"):
-            self.live[f"lasting_{name}"][index] += self.live[name][index]
-            self.live[name][index] = 0.0
+        live = self.live
+        for name in _SITES:
+            live.put(index, **{f"lasting_{name}": _plus(live[name][index], live[f"lasting_{name}"][index])})
+            live[name][index] = 0.0
 
     def settle(self, done: Bool[np.ndarray, " rows"]) -> None:
         """Let go of some decisions; what they said stays for good."""
@@ -86,9 +106,32 @@ class SiteBook:
         self.posterior = self.settled.changed(everything, 1.0)
         self.since_sweep = 0
 
-    def _sites(self, index: Index, *, lasting: bool) -> FullSites:
-        live = self.live
-        precision, shift = live["precision"][index], live["shift"][index]
-        if lasting:
-            precision, shift = precision + live["lasting_precision"][index], shift + live["lasting_shift"][index]
-        return FullSites(live.rows[index], precision, shift)
+    def fade(self, keep: float, prior: Posterior) -> None:
+        """Keep a share of all that was learned beyond the prior, what decisions say included."""
+        self.posterior, self.settled = self.posterior.faded(keep, prior), self.settled.faded(keep, prior)
+        for name in _SITES:
+            self.live[name][:] *= keep
+            self.live[f"lasting_{name}"][:] *= keep
+
+    def restart(self, posterior: Posterior) -> None:
+        """Start again from another belief, with no decision saying anything."""
+        self.posterior = self.settled = posterior
+        self.since_sweep = 0
+        for name in _SITES:
+            self.live[name][:] = 0.0
+            self.live[f"lasting_{name}"][:] = 0.0
+
+    def _sites(self, index: Index, *, lasting: bool) -> Sites:
+        live, tables = self.live, []
+        for name in _SITES:
+            table = live[name][index]
+            tables.append(_plus(table, live[f"lasting_{name}"][index]) if lasting else table)
+        return sites_of(self.posterior, live.rows(index), tables[0], tables[1])
+
+
+def _plus(one: Cells, other: Float[np.ndarray, "rows narrower_or_wider"]) -> Float[np.ndarray, "rows wider"]:
+    """Return the sum of two tables; one may be narrower."""
+    wide, narrow = (one, other) if one.shape[1] >= other.shape[1] else (other, one)
+    total = wide.copy()
+    total[:, : narrow.shape[1]] += narrow
+    return total

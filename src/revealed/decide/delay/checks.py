@@ -8,7 +8,9 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
 from revealed.decide.delay.live import ANSWERED, CLOSED, FORGOTTEN, SETTLED
+from revealed.decide.delay.options import Made
 from revealed.errors import DataError, Problem
+from revealed.models.glm.features.rows import Rows
 
 Tickets = Int[np.ndarray, " tickets"]
 
@@ -22,23 +24,37 @@ def require_clock(now: float, at: float) -> None:
         raise DataError("clock", [Problem(what, "bring what happened in the order of time, from one clock")])
 
 
-def require_rows(
-    rows: np.ndarray, n_params: int, covariates: np.ndarray, n_covariates: int, truth: np.ndarray | None
-) -> None:
+def require_rows(made: Made, n_params: int, n_covariates: int, truth: np.ndarray | None) -> None:
     """Raise DataError unless decisions can be held."""
+    new, rows = len(made.rows), made.rows
     problems: list[Problem] = []
-    for array, width, what in ((rows, n_params, "features"), (covariates, n_covariates, "delay covariates")):
-        if array.ndim != 2 or array.shape[1] != width or len(array) != len(rows):
-            shape = "×".join(map(str, array.shape))
-            problems.append(Problem(f"{what} of {shape} where {len(rows)}×{width} are held", "give one row a decision"))
+    sparse = isinstance(rows, Rows)  # made from records, which were looked through then
+    table, width = (np.zeros((new, 0)), rows.n_params) if isinstance(rows, Rows) else (rows, rows.shape[1])
+    tables = [(made.covariates, made.covariates.shape[1], n_covariates, "delay covariates")]
+    if not sparse or width != n_params:
+        tables.insert(0, (table, width, n_params, "features"))
+    for table, has, wanted, what in tables:
+        if has != wanted or len(table) != new:
+            shape = f"{what} of {len(table)}×{has} where {new}×{wanted} are held"
+            problems.append(Problem(shape, "give one row a decision"))
         else:
-            odd = ~np.isfinite(array).all(axis=1)
+            odd = np.asarray(~np.isfinite(table).all(axis=1))
             problems += _listed(odd, f"{what} that are not finite numbers", "fill them in, or leave those rows out")
     if truth is not None:
-        if truth.shape != (len(rows),):
-            problems.append(Problem(f"{truth.size} true answers for {len(rows)} decisions", "give one for each"))
+        if truth.shape != (new,):
+            problems.append(Problem(f"{truth.size} true answers for {new} decisions", "give one for each"))
         else:
             problems += _listed((truth != 0) & (truth != 1), "true answers that are not 0 or 1", "write 0 or 1")
+    if problems:
+        raise DataError("decisions", problems)
+
+
+def require_made(decided: Float[np.ndarray, " new"], at: float) -> None:
+    """Raise DataError for decisions made at no time, or after now."""
+    problems = [
+        *_listed(~np.isfinite(decided), "times that are not finite numbers", "give the time of each decision"),
+        *_listed(decided > at, "decisions from the future", f"the clock is at {at:g}: move it on, or check the clocks"),
+    ]
     if problems:
         raise DataError("decisions", problems)
 

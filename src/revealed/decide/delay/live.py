@@ -1,4 +1,7 @@
-"""The decisions a ledger still holds, as columns that grow and shrink. Imports nothing of ours."""
+"""The decisions a ledger still holds, as columns that grow and shrink. Imports models' rows of features.
+
+Rows of features are kept sparse, so that parameters may be many, and may become more.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,14 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from revealed.models.glm.features.rows import Rows
+
 #: What has become of a decision, one byte each for as long as the ledger lives. Of those closed (without an answer) and
 #: settled (with one) nothing is kept apart.
 PENDING, ANSWERED, CLOSED, FORGOTTEN, SETTLED = 1, 2, 3, 4, 5
+
+Index = Int[np.ndarray, " some"]
+Matrix = Float[np.ndarray, "some K"]
 
 
 class Live:
@@ -29,7 +37,14 @@ class Live:
         "before": np.float64,  # the time elapsed when last looked at
         "used": np.float64,  # the share still to come, then
         "plain": np.bool_,  # entered while no law was known: as the naive do it
-        "precision": np.float64,
+        "entries": np.int64,  # of the row of features
+    }
+    #: Several cells a decision; those that it has no use for are zero.
+    TABLES: ClassVar[dict[str, type[Any]]] = {
+        "index": np.int64,  # the parameter of each entry of the row of features
+        "value": np.float64,  # and its value
+        "covariates": np.float64,
+        "precision": np.float64,  # of the site: see `sites.py`
         "shift": np.float64,
         "lasting_precision": np.float64,  # of what an answer did not take out
         "lasting_shift": np.float64,
@@ -37,49 +52,69 @@ class Live:
 
     def __init__(self, n_params: int, n_covariates: int) -> None:
         self.size = 0
+        self.n_params = n_params
+        self._complete = True  # each row has an entry for each parameter there was, in order
         self._columns: dict[str, np.ndarray] = {name: np.zeros(0, dtype) for name, dtype in self.COLUMNS.items()}
-        self._rows = np.zeros((0, n_params))
-        self._covariates = np.zeros((0, n_covariates))
+        for name, dtype in self.TABLES.items():
+            self._columns[name] = np.zeros((0, n_covariates if name == "covariates" else 1), dtype)
 
     def __len__(self) -> int:
         return self.size
 
     def __getitem__(self, name: str) -> np.ndarray:
-        """Return a column, to read and to write."""
+        """Return a column or a table, to read and to write."""
         return self._columns[name][: self.size]
 
-    @property
-    def rows(self) -> Float[np.ndarray, "rows K"]:
-        """The features of the decisions."""
-        return self._rows[: self.size]
-
-    @property
-    def covariates(self) -> Float[np.ndarray, "rows C"]:
-        """What their delays depend on."""
-        return self._covariates[: self.size]
+    def rows(self, some: Index) -> Rows | Matrix:
+        """Return the features of some decisions; as a matrix where each has all."""
+        if self._complete and self["value"].shape[1] == self.n_params:
+            return np.asarray(self["value"][some])
+        entries = self["entries"][some]
+        starts = np.zeros(len(some) + 1, np.int64)
+        np.cumsum(entries, out=starts[1:])
+        here = np.arange(self["index"].shape[1]) < entries[:, None]
+        return Rows(starts, self["index"][some][here], self["value"][some][here], self.n_params)
 
     def append(
         self,
         ticket: Int[np.ndarray, " new"],
-        decided: float,
-        rows: Float[np.ndarray, "new K"],
+        decided: Float[np.ndarray, " new"],
+        rows: Rows,
         covariates: Float[np.ndarray, "new C"],
         truth: Float[np.ndarray, " new"],
     ) -> None:
         """Add decisions without an answer."""
         start, stop = self.size, self.size + len(ticket)
-        if stop > len(self._rows):
+        if stop > len(self._columns["ticket"]):
             self._resize(max(2 * start, stop, 1024))
         for column in self._columns.values():
             column[start:stop] = 0
         self.size = stop
-        self._rows[start:stop], self._covariates[start:stop] = rows, covariates
-        self["ticket"][start:], self["decided"][start:], self["truth"][start:] = ticket, decided, truth
+        entries = np.diff(rows.starts)
+        self._complete &= rows.nnz == len(ticket) * self.n_params and in_order(rows.index, self.n_params)
+        self.put(np.arange(start, stop), covariates=covariates)
+        here = np.arange(int(entries.max(initial=0))) < entries[:, None]
+        for name, cells in (("index", rows.index), ("value", rows.value)):
+            table = np.zeros(here.shape, self.TABLES[name])
+            table[here] = cells
+            self.put(np.arange(start, stop), **{name: table})
+        self["entries"][start:], self["ticket"][start:] = entries, ticket
+        self["decided"][start:], self["truth"][start:] = decided, truth
         self["answer"][start:] = -1.0
         self["weight"][start:] = 1.0
         self["before"][start:] = -1.0
 
-    def places(self, tickets: Int[np.ndarray, " some"]) -> Int[np.ndarray, " some"]:
+    def put(self, some: Index, **tables: np.ndarray) -> None:
+        """Write the cells of some decisions, making a table wider where they need it."""
+        for name, cells in tables.items():
+            width = cells.shape[1]
+            more = width - self._columns[name].shape[1]
+            if more > 0:
+                self._columns[name] = np.pad(self._columns[name], ((0, 0), (0, more)))
+            self[name][some, :width] = cells
+            self[name][some, width:] = 0
+
+    def places(self, tickets: Int[np.ndarray, " some"]) -> Index:
         """Return where decisions that are held stand."""
         return np.asarray(np.searchsorted(self["ticket"], tickets))
 
@@ -88,9 +123,8 @@ class Live:
         stay = np.flatnonzero(~gone)
         for column in self._columns.values():
             column[: len(stay)] = column[stay]
-        self._rows[: len(stay)], self._covariates[: len(stay)] = self._rows[stay], self._covariates[stay]
         self.size = len(stay)
-        if 4 * self.size < len(self._rows):
+        if 4 * self.size < len(self._columns["ticket"]):
             self._resize(max(2 * self.size, 1024))
 
     def _resize(self, capacity: int) -> None:
@@ -100,18 +134,26 @@ class Live:
             return new
 
         self._columns = {name: resized(column) for name, column in self._columns.items()}
-        self._rows, self._covariates = resized(self._rows), resized(self._covariates)
+
+    def copy(self) -> Live:
+        """Return columns that go their own way from here."""
+        return Live.of(self.arrays(), self.n_params)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Return copies of all columns, for a file."""
-        held = {name: self[name].copy() for name in self.COLUMNS}
-        return {**held, "rows": self.rows.copy(), "covariates": self.covariates.copy()}
+        return {name: self[name].copy() for name in self._columns}
 
     @classmethod
-    def of(cls, arrays: dict[str, np.ndarray]) -> Live:
+    def of(cls, arrays: dict[str, np.ndarray], n_params: int) -> Live:
         """Return the columns that :meth:`arrays` wrote."""
-        live = cls(arrays["rows"].shape[1], arrays["covariates"].shape[1])
+        live = cls(n_params, arrays["covariates"].shape[1])
         live.size = len(arrays["ticket"])
-        live._columns = {name: arrays[name].astype(dtype) for name, dtype in cls.COLUMNS.items()}
-        live._rows, live._covariates = arrays["rows"].copy(), arrays["covariates"].copy()
+        live._columns = {name: arrays[name].astype(dtype) for name, dtype in {**cls.COLUMNS, **cls.TABLES}.items()}
+        index = live["index"]
+        live._complete = bool((live["entries"] == n_params).all()) and in_order(index.ravel(), index.shape[1])
         return live
+
+
+def in_order(index: Int[np.ndarray, " entries"], width: int) -> bool:
+    """Return whether an index runs from zero to a width, again and again."""
+    return bool((index.reshape(-1, max(width, 1)) == np.arange(width)).all())

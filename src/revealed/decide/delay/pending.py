@@ -1,95 +1,50 @@
 r"""The ledger of pending decisions: what each says as things stand, until its answer. Imports models and errors.
 
-A Gaussian posterior in natural parameters is a sum: the prior, what closed decisions said, and one site for each
-decision that is held. :class:`PendingLedger` keeps the sites, so that a decision's can be taken out and another put
-in its place, to rounding: when its answer comes, and when enough time has passed that its silence says more.
+A Gaussian posterior in natural parameters is a sum, whatever covariances it keeps: the prior, what closed decisions
+said, and one site for each decision that is held. :class:`PendingLedger` keeps the sites, so that a decision's can be
+taken out and another put in its place, to rounding: when its answer comes, and when enough time has passed that its
+silence says more.
 
 No sum of sites with precisions at or above zero and a proper prior can be improper, so all that could make the
 posterior indefinite is rounding. Of that there is no more than since the last sweep: what closed decisions said is
 only ever added to, and every so often the posterior is summed anew from that and the sites held.
 
-The sites of a batch are found together, at the mode of the posterior they make with all the rest (Laplace).
+With all covariances the sites of a batch are found together, at the mode of the posterior they make with all the rest
+(Laplace); with fewer, one after the other, as any answers are then, and once more with all the others in place.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from revealed.decide.delay.book import SiteBook
 from revealed.decide.delay.checks import (
     Tickets,
     require_answers,
     require_clock,
     require_later,
+    require_made,
     require_rows,
     require_tickets,
 )
-from revealed.decide.delay.laws import DelayLaw, no_covariates
-from revealed.decide.delay.live import ANSWERED, CLOSED, FORGOTTEN, PENDING, SETTLED, Live
+from revealed.decide.delay.hearing import Hearing
+from revealed.decide.delay.laws import no_covariates
+from revealed.decide.delay.live import ANSWERED, CLOSED, FORGOTTEN, PENDING, SETTLED
 from revealed.decide.delay.nothing_yet import NothingYet
+from revealed.decide.delay.options import LedgerOptions, LedgerStatus, Made, Told
 from revealed.decide.delay.oracle import Oracle
-from revealed.decide.delay.standing import Standing, require_binary
-from revealed.decide.delay.treatment import Age, Treatment, View
+from revealed.decide.delay.sites import sparse
+from revealed.decide.delay.standing import require_binary
+from revealed.decide.delay.treatment import Treatment, View
 from revealed.decide.delay.watch import LawOptions, LawWatch
 from revealed.errors import SpecificationError
 from revealed.models.glm.features.rows import Rows
-from revealed.models.glm.full import FullPosterior
 from revealed.models.glm.model import BayesianGLM
-from revealed.models.glm.posterior import dense
 
 Decisions = Float[np.ndarray, "new K"]
-Index = Int[np.ndarray, " some"]
-
-
-@dataclass(frozen=True)
-class LedgerOptions:
-    """When decisions are let go of.
-
-    Parameters
-    ----------
-    negligible : float
-        A decision is closed, as a "no" if it has no answer, when this share of answers or less is still to come.
-    horizon : float, optional
-        And in any case at this age, in units of time. Without a delay law it is the only end.
-    """
-
-    negligible: float = 1e-3
-    horizon: float | None = None
-
-    def __post_init__(self) -> None:
-        if not 0 < self.negligible < 1:
-            raise SpecificationError(f"a negligible share must be between 0 and 1, not {self.negligible!r}")
-        if self.horizon is not None and not self.horizon > 0:
-            raise SpecificationError(f"the horizon must be a time above zero, not {self.horizon!r}")
-
-
-@dataclass(frozen=True, eq=False)
-class LedgerStatus:
-    """How a ledger stands.
-
-    Parameters
-    ----------
-    n_decisions, n_pending, n_answered, n_closed, n_forgotten : int
-        All decisions, and what has become of them; closed ones are those closed as a "no".
-    n_too_late : int
-        Answers "yes" that came after their decision was closed.
-    law : DelayLaw, optional
-        The delay law in use.
-    messages : tuple of str
-        What a reader must know; empty when all is well.
-    """
-
-    n_decisions: int
-    n_pending: int
-    n_answered: int
-    n_closed: int
-    n_forgotten: int
-    n_too_late: int
-    law: DelayLaw | None
-    messages: tuple[str, ...]
 
 
 class PendingLedger:
@@ -98,7 +53,7 @@ class PendingLedger:
     Parameters
     ----------
     model : BayesianGLM
-        With all covariances, and the logit or probit link.
+        With the logit or probit link; its posterior may keep all covariances, those within groups, or none.
     treatment : Treatment, optional
         What a decision without an answer says; :class:`.NothingYet` by default.
     delays : LawOptions, optional
@@ -109,7 +64,7 @@ class PendingLedger:
     Raises
     ------
     SpecificationError
-        If the model keeps less than all covariances, or its answers are not yes or no.
+        If the model's answers are not yes or no.
     """
 
     def __init__(
@@ -119,16 +74,9 @@ class PendingLedger:
         delays: LawOptions | None = None,
         options: LedgerOptions | None = None,
     ) -> None:
-        if not isinstance(model.posterior, FullPosterior):
-            raise SpecificationError('a ledger of pending decisions needs all covariances: covariance="full"')
         require_binary(model.link)
-        self.start = model
-        self.treatment: Treatment = NothingYet() if treatment is None else treatment
-        self.options = options or LedgerOptions()
-        self.watch = LawWatch(delays or LawOptions())
-        self.live = Live(model.n_params, self.watch.options.n_covariates)
-        self.book = SiteBook(model.link, model.posterior, self.live)
-        self.now = -np.inf
+        watch = LawWatch(delays or LawOptions())
+        self.hearing = Hearing(model, treatment or NothingYet(), watch, options or LedgerOptions())
         self.n_too_late = 0
         self.state = np.zeros(0, np.uint8)
         self.n_decisions = 0
@@ -137,18 +85,25 @@ class PendingLedger:
     def model(self) -> BayesianGLM:
         """The model with the posterior as it stands, to decide with."""
         done = np.isin(self._states, (ANSWERED, CLOSED, SETTLED)).sum()
-        return replace(self.start, posterior=self.book.posterior, n_answers=self.start.n_answers + int(done))
+        start = self.hearing.start
+        return replace(start, posterior=self.hearing.book.posterior, n_answers=start.n_answers + int(done))
+
+    @property
+    def now(self) -> float:
+        """The time of what was last heard."""
+        return self.hearing.now
 
     @property
     def status(self) -> LedgerStatus:
         """How the ledger stands."""
-        counts = np.bincount(self._states, minlength=6).tolist()
+        counts, watch = np.bincount(self._states, minlength=6).tolist(), self.hearing.watch
         notes = []
-        doubt = self.watch.doubt() if self.treatment.needs_law else ""
+        needs_law = self.hearing.treatment.needs_law
+        doubt = watch.doubt() if needs_law else ""
         if doubt:
             notes.append(f'no answer yet is taken for "no" until it comes: {doubt}')
-        elif self.treatment.needs_law and self.watch.misfit > 0.1:
-            notes.append(f"the delay law is off by up to {self.watch.misfit:.0%} of the answers; try other covariates")
+        elif needs_law and watch.misfit > 0.1:
+            notes.append(f"the delay law is off by up to {watch.misfit:.0%} of the answers; try other covariates")
         if self.n_too_late:
             notes.append(f"{self.n_too_late:,} answers came after their decision was closed, and were not learned")
         return LedgerStatus(
@@ -158,7 +113,7 @@ class PendingLedger:
             counts[CLOSED],
             counts[FORGOTTEN],
             self.n_too_late,
-            self.watch.law,
+            watch.law,
             tuple(notes),
         )
 
@@ -196,20 +151,13 @@ class PendingLedger:
             If the clock runs backwards, or something is not finite or of the wrong shape; nothing is taken up then.
         """
         require_clock(self.now, at)
-        x = dense(rows)
-        z = no_covariates(len(x)) if covariates is None else covariates
-        require_rows(x, self.start.n_params, z, self.watch.options.n_covariates, truth)
-        told = np.full(len(x), -1.0) if truth is None else truth
-        if len(x):
-            blank = np.zeros(len(x))
-            self.treatment.pending(View(blank, blank, blank, told))  # refuses before anything changes
+        new = len(rows)
+        made = Made(rows, np.full(new, float(at)), no_covariates(new) if covariates is None else covariates)
+        self._require(made, truth)
         self.advance(at)
-        tickets = np.arange(self.n_decisions, self.n_decisions + len(x))
-        self._grow(len(x))
-        self.state[tickets] = PENDING
-        held = len(self.live)
-        self.live.append(tickets, at, x, z, told)
-        self._learn(np.arange(held, len(self.live)))
+        held = len(self.hearing.live)
+        tickets = self._hold(made, truth)
+        self.hearing.learn(np.arange(held, held + new))
         return tickets
 
     def answer(
@@ -247,15 +195,69 @@ class PendingLedger:
         times = np.full(len(tickets), float(at)) if came is None else came
         require_tickets(tickets, self._states, answering=True)
         require_answers(answers, times, len(tickets), at)
-        open_ = self._states[tickets] == PENDING
-        place = self.live.places(tickets[open_])
-        require_later(times[open_], self.live["decided"][place], tickets[open_])
-        # Before the clock moves on, which might close them.
-        late = np.asarray(tickets[~open_ & (answers > 0)])
+        hearing, told = self.hearing, Told(tickets, answers, times)
+        told, late = self._in_time(told, self._states)
+        place = hearing.live.places(told.tickets)
+        require_later(told.came, hearing.live["decided"][place], told.tickets)
         self.n_too_late += len(late)
-        self.now = float(at)
-        self._answer(place, answers[open_], times[open_])
+        # Before the clock moves on, which might close them.
+        hearing.now = float(at)
+        hearing.observe(place, told.answers, told.came)
+        hearing.mark(place, told.answers)
+        self.state[told.tickets] = ANSWERED
+        if not isinstance(hearing.treatment, Oracle):
+            hearing.learn(place)
         self.advance(at)
+        return late
+
+    def record(self, made: Made, told: Told, at: float) -> Int[np.ndarray, " late"]:
+        """Take up a log: decisions made up to now, and answers to these and to earlier ones, learned together.
+
+        What is learned is taken in the order of the decisions, in batches of ``options.batch``; all that they said
+        before is taken out first. So it does not matter whether decisions were recorded without their answers before.
+
+        Parameters
+        ----------
+        made : Made
+            The new decisions; their tickets go on from ``n_decisions``.
+        told : Told
+        at : float
+            The time now.
+
+        Returns
+        -------
+        ndarray of int64
+            The tickets of answers that came too late, as :meth:`answer` returns them.
+
+        Raises
+        ------
+        DataError
+            As :meth:`add` and :meth:`answer`; nothing is taken up then.
+        """
+        require_clock(self.now, at)
+        self._require(made, None)
+        require_made(made.decided, at)
+        state = np.append(self._states, np.full(len(made.rows), PENDING, np.uint8))
+        require_tickets(told.tickets, state, answering=True)
+        require_answers(told.answers, told.came, len(told.tickets), at)
+        told, late = self._in_time(told, state)
+        hearing, held = self.hearing, len(self.hearing.live)
+        place = hearing.live.places(told.tickets)
+        place = np.where(told.tickets < self.n_decisions, place, held + told.tickets - self.n_decisions)
+        decided = np.append(hearing.live["decided"], made.decided)
+        require_later(told.came, decided[place], told.tickets)
+        self.n_too_late += len(late)
+        self._hold(made, None)
+        hearing.observe(place, told.answers, told.came)
+        hearing.move_to(at)
+        answer, delay = np.full((2, len(decided)), np.nan)
+        answer[place], delay[place] = told.answers, told.came - decided[place]
+        stale, closing = hearing.due()
+        index = np.flatnonzero(stale | ~np.isnan(answer) | (np.arange(len(decided)) >= held))
+        index = index[np.argsort(decided[index], kind="stable")]
+        hearing.take_in(index, answer, delay, closing)
+        self.state[told.tickets] = ANSWERED
+        self._close(closing | ((hearing.live["answer"] >= 0) & (not hearing.options.hold)))
         return late
 
     def advance(self, at: float) -> None:
@@ -267,23 +269,12 @@ class PendingLedger:
             If the clock runs backwards.
         """
         require_clock(self.now, at)
-        self.now = float(at)
-        if self.treatment.needs_law:
-            self.watch.renew(self.now)
-        if not len(self.live):
-            return
-        elapsed = self.now - self.live["decided"]
-        survival = self._survival(np.arange(len(self.live)))
-        stale = self.treatment.stale(Age(elapsed, survival, self.live["before"], self.live["used"]))
-        closing = np.zeros(len(stale), dtype=bool)
-        if self.treatment.needs_law and self.watch.law is not None and self.treatment.window is None:
-            closing |= survival <= self.options.negligible
-        if self.options.horizon is not None:
-            closing |= elapsed >= self.options.horizon
-        last = closing & (self.live["used"] > 0) & self.treatment.replaces
-        again = np.flatnonzero(stale | last)
+        self.hearing.move_to(at)
+        stale, closing = self.hearing.due()
+        again = np.flatnonzero(stale)
         if len(again):
-            self._learn(again, last=closing[again])
+            self.hearing.learn(again, last=closing[again])
+            self.hearing.refine(again, closing[again])
         # In bundles, as letting go moves all that stay.
         if np.count_nonzero(closing) > len(closing) // 16:
             self._close(closing)
@@ -299,14 +290,39 @@ class PendingLedger:
             For decisions never made, forgotten before, or closed (of which nothing is kept apart).
         """
         require_tickets(tickets, self._states, answering=False)
-        place = self.live.places(tickets)
-        self.book.take_out(place, lasting=True)
-        self.book.sweep()
-        self.watch.forget(tickets)
+        hearing = self.hearing
+        place = hearing.live.places(tickets)
+        hearing.book.take_out(place, lasting=True)
+        hearing.book.sweep()
+        hearing.watch.forget(tickets)
         self.state[tickets] = FORGOTTEN
-        gone = np.zeros(len(self.live), dtype=bool)
+        gone = np.zeros(len(hearing.live), dtype=bool)
         gone[place] = True
-        self.live.drop(gone)
+        hearing.live.drop(gone)
+
+    # ---- another model --------------------------------------------------------------------------------------------
+
+    def extend(self, mean: Float[np.ndarray, " more"], variance: Float[np.ndarray, " more"]) -> None:
+        """Give the model further parameters, which start from their own prior."""
+        self.hearing.extend(mean, variance)
+
+    def restart(self, mean: Float[np.ndarray, " K"], variance: Float[np.ndarray, " K"]) -> None:
+        """Start again from another prior, and learn anew how the decisions held stand.
+
+        Raises
+        ------
+        SpecificationError
+            If answers were learned, or decisions closed: what they said cannot be learned anew.
+        """
+        if not np.isin(self._states, (PENDING, FORGOTTEN)).all():
+            raise SpecificationError("a ledger that has learned answers cannot start again; record all of it anew")
+        self.hearing.restart(mean, variance)
+
+    def copy(self) -> PendingLedger:
+        """Return a ledger that goes its own way from here."""
+        other = copy(self)
+        other.hearing, other.state = self.hearing.copy(), self.state.copy()
+        return other
 
     # ---- pieces ---------------------------------------------------------------------------------------------------
 
@@ -314,64 +330,33 @@ class PendingLedger:
     def _states(self) -> UInt8[np.ndarray, " decisions"]:
         return self.state[: self.n_decisions]
 
-    def _grow(self, new: int) -> None:
-        if self.n_decisions + new > len(self.state):
-            state = np.zeros(max(2 * len(self.state), self.n_decisions + new, 1024), np.uint8)
-            state[: self.n_decisions] = self._states
-            self.state = state
+    def _require(self, made: Made, truth: Float[np.ndarray, " answers"] | None) -> None:
+        hearing, new = self.hearing, len(made.rows)
+        require_rows(made, hearing.start.n_params, hearing.watch.options.n_covariates, truth)
+        if new:
+            told, blank = np.full(new, -1.0) if truth is None else truth, np.zeros(new)
+            hearing.treatment.pending(View(blank, blank, blank, told))  # refuses before anything changes
+
+    def _in_time(self, told: Told, state: UInt8[np.ndarray, " decisions"]) -> tuple[Told, Int[np.ndarray, " late"]]:
+        """Return the answers to open decisions, and the tickets of "yes" to closed ones."""
+        open_ = state[told.tickets] == PENDING
+        late = np.asarray(told.tickets[~open_ & (told.answers > 0)])
+        return Told(told.tickets[open_], told.answers[open_], told.came[open_]), late
+
+    def _hold(self, made: Made, truth: Float[np.ndarray, " answers"] | None) -> Tickets:
+        """Take up decisions, which say nothing yet."""
+        new, start = len(made.rows), self.n_decisions
+        tickets = np.arange(start, start + new)
+        if start + new > len(self.state):
+            self.state = np.append(self._states, np.zeros(max(start, new, 1024), np.uint8))
         self.n_decisions += new
+        self.state[tickets] = PENDING
+        told = np.full(new, -1.0) if truth is None else truth
+        self.hearing.live.append(tickets, made.decided, sparse(made.rows), made.covariates, told)
+        return tickets
 
-    def _survival(self, index: Index) -> Float[np.ndarray, " some"]:
-        if not self.treatment.needs_law:
-            return np.zeros(len(index))
-        elapsed = self.now - self.live["decided"][index]
-        window = self.treatment.window
-        asked = elapsed if window is None else np.full(len(index), window)
-        return self.watch.survival(asked, self.live.covariates[index])
-
-    def _view(self, index: Index) -> View:
-        if self.treatment.weighs:
-            probability = np.asarray(self.start.link.expected(*self.book.posterior.predictor(self.live.rows[index])))
-        else:
-            probability = np.zeros(len(index))
-        elapsed = self.now - self.live["decided"][index]
-        return View(elapsed, self._survival(index), probability, self.live["truth"][index])
-
-    def _learn(self, index: Index, last: Bool[np.ndarray, " some"] | None = None) -> None:
-        """Learn how some decisions stand; the ``last`` ones with no answer still to come."""
-        live, view = self.live, self._view(index)
-        if last is not None:
-            view = replace(view, survival=np.where(last, 0.0, view.survival))
-        open_ = live["answer"][index] < 0
-        pending = self.treatment.pending(view)
-        standing = Standing(
-            np.where(open_, pending.answer, live["answer"][index]),
-            np.where(open_, pending.share, 1.0),
-            np.where(open_, pending.weight, live["weight"][index]),
-        )
-        self.book.learn(index, standing)
-        live["before"][index], live["used"][index] = view.elapsed, view.survival
-        live["plain"][index] = self.treatment.needs_law and self.watch.law is None
-
-    def _answer(self, place: Index, answers: Float[np.ndarray, " some"], came: Float[np.ndarray, " some"]) -> None:
-        live, yes = self.live, answers > 0
-        yeses = place[yes]
-        decided, ticket = live["decided"][yeses], live["ticket"][yeses]
-        self.watch.add(ticket, decided, came[yes] - decided, live.covariates[yeses])
-        self.state[live["ticket"][place]] = ANSWERED
-        if isinstance(self.treatment, Oracle) or not len(place):
-            live["answer"][place] = answers
-            return
-        live["weight"][yeses] = self.treatment.answered(self._view(yeses))
-        # A "no" that is said replaces a guess; a "yes" too, where the guess was made without a law to weigh it by.
-        stays = yeses if not self.treatment.replaces else yeses[:0]
-        stays = stays[~live["plain"][stays]]
-        live["weight"][yeses[live["plain"][yeses]]] = 1.0
-        self.book.leave(stays)
-        live["answer"][place] = answers
-        self._learn(place)
-
-    def _close(self, done: Bool[np.ndarray, " rows"]) -> None:
-        ticket = self.live["ticket"][done]
-        self.state[ticket] = np.where(self.live["answer"][done] < 0, CLOSED, SETTLED)
-        self.book.settle(done)
+    def _close(self, done: Bool[np.ndarray, " held"]) -> None:
+        if done.any():
+            live = self.hearing.live
+            self.state[live["ticket"][done]] = np.where(live["answer"][done] < 0, CLOSED, SETTLED)
+            self.hearing.book.settle(done)

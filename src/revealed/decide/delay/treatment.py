@@ -35,6 +35,10 @@ class View:
     probability: Vector
     truth: Vector
 
+    def some(self, rows: Bool[np.ndarray, " rows"]) -> View:
+        """Return some of them."""
+        return View(self.elapsed[rows], self.survival[rows], self.probability[rows], self.truth[rows])
+
 
 @dataclass(frozen=True, eq=False)
 class Age:

@@ -12,6 +12,8 @@ vectors of standard normals, each with its mirror image, and each uses the one t
 from __future__ import annotations
 
 from functools import lru_cache
+from threading import local
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -19,28 +21,62 @@ from jaxtyping import Float, Int
 #: Vectors in a pool: what a propensity is a share of.
 POOL = 256
 
-_NORMALS, _LOTS = 0, 1
+_NORMALS, _LOTS, _UNIFORMS = 0, 1, 2
+
+#: Rounds after which each bit of a new state has changed all of it.
+_ROUNDS = 18
 
 
 @lru_cache(maxsize=4)
-def pool_of(seed: int, block: int, size: int, n_params: int) -> Float[np.ndarray, "size K"]:
-    """Return the standard normals of a pool, not to be written to."""
-    half = _generator(seed, block, _NORMALS).standard_normal(((size + 1) // 2, n_params))
-    normals = np.concatenate([half, -half])[:size]
+def half_of(seed: int, block: int, size: int, n_params: int, width: float = 1.0) -> Float[np.ndarray, "half K"]:
+    """Return the first half of a pool, ``width`` times standard normals, not to be written to.
+
+    Member ``half + i`` of the pool is the mirror image of member ``i``; of an odd pool the last one has none.
+    """
+    normals = _generator(seed, block, _NORMALS).standard_normal(((size + 1) // 2, n_params))
+    normals *= width
     normals.flags.writeable = False
     return normals
 
 
 @lru_cache(maxsize=64)
-def lots_of(seed: int, block: int, size: int) -> tuple[Int[np.ndarray, " size"], Float[np.ndarray, " size"]]:
-    """Return which member of the pool each of its decisions uses, and a number between 0 and 1 for each."""
-    generator = _generator(seed, block, _LOTS)
-    members, uniforms = generator.integers(size, size=size), generator.random(size)
-    members.flags.writeable = uniforms.flags.writeable = False
-    return members, uniforms
+def members_of(seed: int, block: int, size: int) -> Int[np.ndarray, " size"]:
+    """Return which member of the pool each of its decisions uses, not to be written to."""
+    # A double has 53 bits: that a member of a million were named too often by one in 10⁹ is beyond what any sum shows.
+    members = (_generator(seed, block, _LOTS).random(size) * size).astype(np.int64)
+    members.flags.writeable = False
+    return members
+
+
+@lru_cache(maxsize=64)
+def uniforms_of(seed: int, block: int, size: int) -> Float[np.ndarray, " size"]:
+    """Return a number between 0 and 1 for each decision of a block, not to be written to."""
+    uniforms = _generator(seed, block, _UNIFORMS).random(size)
+    uniforms.flags.writeable = False
+    return uniforms
+
+
+class _Bits(local):
+    """A generator for each thread: to make one costs five times as much as to set its state."""
+
+    def __init__(self) -> None:
+        self.bits = np.random.SFC64(0)
+        self.generator = np.random.Generator(self.bits)
+        self.words = np.zeros(4, np.uint64)
+        self.state: Any = {
+            "bit_generator": "SFC64",
+            "state": {"state": self.words},
+            "has_uint32": 0,
+            "uinteger": 0,
+        }
+
+
+_bits = _Bits()
 
 
 def _generator(seed: int, block: int, purpose: int) -> np.random.Generator:
-    # The lower half of the counter is the generator's own to count with.
-    counter = np.array([0, 0, block, 0], dtype=np.uint64)
-    return np.random.Generator(np.random.Philox(counter=counter, key=np.array([seed, purpose], dtype=np.uint64)))
+    """Return the generator of some numbers, good until the next call in this thread."""
+    _bits.words[:] = seed, block, purpose, 1
+    _bits.bits.state = _bits.state
+    _bits.bits.random_raw(_ROUNDS, output=False)
+    return _bits.generator

@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import pairwise
 from math import isfinite
+from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from revealed.decide.explore.draws import lots_of, pool_of
+from revealed.decide.explore.draws import half_of, members_of
 from revealed.decide.explore.protocol import Belief
 from revealed.errors import DataError, Problem
 
 #: Scores held at a time while shares are counted: 4 MiB.
 _AT_ONCE = 1 << 19
 
-#: So many draws one by one cost less than those of the whole pool.
-_SINGLY = 8
+#: The whole pool costs as much as so many draws in one go,
+_POOL_COSTS = 32
+
+#: and a draw by itself as much as so many.
+_ONE_COSTS = 8
+
+
+class _Known(NamedTuple):
+    """What is known of a pool under a belief: whose draw each decision has, and the draws once computed."""
+
+    belief: Belief
+    width: float
+    block: int
+    members: Int[np.ndarray, " size"]
+    params: Float[np.ndarray, "size K"] | None
 
 
 @dataclass(eq=False)
@@ -31,35 +47,64 @@ class Source:
 
     seed: int
     size: int
-    _kept: tuple[Belief | None, float, int, Float[np.ndarray, "size K"] | None, list[int]] = field(
-        default=(None, 0.0, -1, None, []), repr=False
-    )
-    _asked: int = field(default=0, repr=False)
+    _kept: _Known | None = field(default=None, repr=False)
+    _spent: int = field(default=0, repr=False)
 
     def drawn(self, belief: Belief, width: float, number: int) -> Float[np.ndarray, " K"]:
         """Return the parameters that are a decision's own draw."""
-        known, of_width, block, params, members = self._kept  # read at once: another thread may replace it
-        if known is not belief or number // self.size != block or of_width != width:
-            block = number // self.size
-            params, members = None, lots_of(self.seed, block, self.size)[0].tolist()
-            self._kept, self._asked = (belief, width, block, None, members), 0
-        member = members[number - block * self.size]
+        block = number // self.size
+        known, at = self._known(belief, width, block), number - block * self.size
+        params = self._if_worth(known, _ONE_COSTS)
         if params is None:
-            self._asked += 1
-            if self._asked <= _SINGLY:
-                normals = pool_of(self.seed, block, self.size, belief.n_params)
-                single: np.ndarray = belief.draw(width * normals[member : member + 1])[0]
-                return single
-            params = self.pool(belief, width, block)
-        of_number: np.ndarray = params[member]
-        return of_number
+            single: np.ndarray = self._drawn_alone(known, known.members[at : at + 1])[0]
+            return single
+        return params[known.members[at]]
+
+    def drawn_many(
+        self, belief: Belief, width: float, block: int, numbers: Int[np.ndarray, " n"]
+    ) -> Float[np.ndarray, "n K"]:
+        """Return the parameters that are the own draws of some decisions of a block."""
+        known = self._known(belief, width, block)
+        members = known.members[numbers - block * self.size]
+        params = self._if_worth(known, max(len(members), _ONE_COSTS))
+        return self._drawn_alone(known, members) if params is None else params.take(members, axis=0)
 
     def pool(self, belief: Belief, width: float, block: int) -> Float[np.ndarray, "size K"]:
-        """Return the parameters of all members of a pool."""
-        known, of_width, of_block, params, _ = self._kept
-        if params is None or known is not belief or of_block != block or of_width != width:
-            params = belief.draw(width * pool_of(self.seed, block, self.size, belief.n_params))
-            self._kept = (belief, width, block, params, lots_of(self.seed, block, self.size)[0].tolist())
+        """Return the parameters of all members of a pool, not to be written to."""
+        known = self._known(belief, width, block)
+        return self._computed(known) if known.params is None else known.params
+
+    def _known(self, belief: Belief, width: float, block: int) -> _Known:
+        known = self._kept  # read at once: another thread may replace it
+        if known is None or known.belief is not belief or known.block != block or known.width != width:
+            known = _Known(belief, width, block, members_of(self.seed, block, self.size), None)
+            self._kept, self._spent = known, 0
+        return known
+
+    def _if_worth(self, known: _Known, cost: int) -> Float[np.ndarray, "size K"] | None:
+        """Return the whole pool, unless what was drawn of it so far, and now, costs less than all of it."""
+        if known.params is not None:
+            return known.params
+        self._spent += cost
+        return self._computed(known) if self._spent > _POOL_COSTS else None
+
+    def _half(self, known: _Known) -> Float[np.ndarray, "half K"]:
+        return half_of(self.seed, known.block, self.size, known.belief.n_params, known.width)
+
+    def _drawn_alone(self, known: _Known, members: Int[np.ndarray, " n"]) -> Float[np.ndarray, "n K"]:
+        """Return some members of a pool without the others."""
+        half = self._half(known)
+        sides = np.where(members < len(half), 1.0, -1.0)
+        return known.belief.draw(half[members % len(half)] * sides[:, None])
+
+    def _computed(self, known: _Known) -> Float[np.ndarray, "size K"]:
+        half, belief = known.belief.draw(self._half(known)), known.belief
+        params, first = np.empty((self.size, belief.n_params)), len(half)
+        params[:first] = half
+        # As far from the mean on its other side: what the same normals with the other sign would give.
+        np.subtract(2 * belief.mean, half[: self.size - first], out=params[first:])
+        params.flags.writeable = False
+        self._kept = known._replace(params=params)
         return params
 
 
@@ -125,7 +170,7 @@ class ManyOutlook:
     numbers: Int[np.ndarray, " n"]
     allowed: Bool[np.ndarray, "n actions"] | None = None
 
-    @property
+    @cached_property
     def eligible(self) -> Bool[np.ndarray, "n actions"]:
         """Which may be shown."""
         return np.ones(self.features.shape[:2], dtype=bool) if self.allowed is None else self.allowed
@@ -145,18 +190,16 @@ class ManyOutlook:
 
     def under_draw(self, width: float) -> Float[np.ndarray, "n actions"]:
         """Return the linear predictors under each decision's own draw."""
-        source, k = self.source, self.belief.n_params
         blocks = self._blocks()
-        normals = np.empty((len(self.numbers), k))
-        for block, some in blocks:
-            members = lots_of(source.seed, block, source.size)[0][self.numbers[some] - block * source.size]
-            drawn = pool_of(source.seed, block, source.size, k)[members]
-            if len(blocks) == 1:
-                normals = drawn
-            else:
-                normals[some] = drawn
-        normals *= width
-        return np.asarray(np.einsum("nak,nk->na", self.features, self.belief.draw(normals)))
+        if len(blocks) == 1:
+            params = self.source.drawn_many(self.belief, width, blocks[0][0], self.numbers)
+        else:
+            params = np.empty((len(self.numbers), self.belief.n_params))
+            for block, some in blocks:
+                params[some] = self.source.drawn_many(self.belief, width, block, self.numbers[some])
+        # A product of matrix and vector for each decision, as for one: the features are read once.
+        scores: np.ndarray = np.matmul(self.features, params[:, :, None])[:, :, 0]
+        return scores
 
     def shares(self, width: float) -> Float[np.ndarray, "n actions"]:
         """Return the shares of the pools."""
@@ -178,15 +221,21 @@ class ManyOutlook:
                 counts[part] = np.bincount(best.ravel(), minlength=len(part) * actions).reshape(-1, actions)
         return counts / self.source.size
 
-    def _blocks(self) -> list[tuple[int, Bool[np.ndarray, " n"] | slice]]:
-        if not len(self.numbers):
+    def _blocks(self) -> list[tuple[int, Int[np.ndarray, " some"] | slice]]:
+        """Return the blocks that the numbers are of, each with its places: a slice where numbers rise."""
+        n = len(self.numbers)
+        if not n:
             return []
-        block = self.numbers // self.source.size
-        first, last = int(block.min()), int(block.max())
-        if first == last:
-            return [(first, slice(None))]
-        blocks = range(first, last + 1) if last - first < len(block) else np.unique(block).tolist()
-        return [(one, some) for one in blocks if (some := block == one).any()]
+        blocks, places = self.numbers // self.source.size, None
+        steps = blocks[1:] - blocks[:-1]
+        if not np.count_nonzero(steps):
+            return [(int(blocks[0]), slice(n))]
+        if np.minimum.reduce(steps) < 0:
+            places = blocks.argsort(kind="stable")
+            blocks = blocks[places]
+            steps = blocks[1:] - blocks[:-1]
+        ends = pairwise([0, *(np.flatnonzero(steps) + 1).tolist(), n])
+        return [(int(blocks[start]), slice(start, end) if places is None else places[start:end]) for start, end in ends]
 
 
 def require_finite(features: Float[np.ndarray, "n actions K"]) -> None:

@@ -32,7 +32,11 @@ class Belief(Protocol):
         ...
 
     def draw(self, normals: Float[np.ndarray, "draws K"]) -> Float[np.ndarray, "draws K"]:
-        """Return parameters drawn from the belief, given independent standard normals."""
+        """Return parameters drawn from the belief, given independent standard normals.
+
+        The mean plus what is linear in the normals, so that the same normals with the other sign give a draw as far
+        from the mean on its other side.
+        """
         ...
 
 

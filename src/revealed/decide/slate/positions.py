@@ -19,6 +19,7 @@ else is shown. Only ratios can be estimated: the first position is 1.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -67,6 +68,12 @@ class PositionEffects:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> PositionEffects:
+        """Return the effects that :meth:`to_dict` wrote."""
+        values: dict[str, Any] = {name: tuple(v) if isinstance(v, list) else v for name, v in data.items()}
+        return cls(**values)
 
 
 @dataclass(frozen=True, eq=False)

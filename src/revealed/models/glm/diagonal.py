@@ -110,6 +110,15 @@ class DiagonalPosterior:
         """Return a copy that learns in place, for streams of single answers."""
         return DiagonalLearner(link, self.precision.copy(), self.shift.copy())
 
+    def changed(self, sites: Sites, sign: float) -> DiagonalPosterior:
+        """Return the posterior with sites added (sign 1) or taken out (sign -1)."""
+        if not isinstance(sites, DiagonalSites):
+            raise SpecificationError("these sites are of another kind of posterior")
+        precision, shift = self.precision.copy(), self.shift.copy()
+        np.add.at(precision, sites.index, sign * sites.precision)
+        np.add.at(shift, sites.index, sign * sites.shift)
+        return DiagonalPosterior(precision, shift)
+
     def without(self, sites: Sites) -> DiagonalPosterior:
         """Return the posterior without what some answers added.
 
@@ -118,17 +127,14 @@ class DiagonalPosterior:
         EvidenceError
             If no proper belief is left.
         """
-        if not isinstance(sites, DiagonalSites):
-            raise SpecificationError("these sites are of another kind of posterior")
-        precision, shift = self.precision.copy(), self.shift.copy()
-        np.subtract.at(precision, sites.index, sites.precision)
-        np.subtract.at(shift, sites.index, sites.shift)
-        if not (precision[sites.index] > 0).all():
+        left = self.changed(sites, -1.0)
+        assert isinstance(sites, DiagonalSites)
+        if not (left.precision[sites.index] > 0).all():
             raise EvidenceError(
                 "these answers cannot be taken out of this posterior: no proper belief is left; take out only what was "
                 "put in, each once"
             )
-        return DiagonalPosterior(precision, shift)
+        return left
 
     def faded(self, keep: float, prior: Posterior) -> DiagonalPosterior:
         """Return the posterior with a share of what was learned beyond the prior."""
@@ -207,4 +213,5 @@ class DiagonalLearner:
 
 def _sums(cells: Float[np.ndarray, " cells"], rows: Rows) -> Vector:
     """Return the sum of the cells of each row; a row may have none."""
-    return np.bincount(rows.row, cells, minlength=len(rows))
+    sums = np.bincount(rows.row, cells, minlength=len(rows))
+    return sums.astype(np.float64, copy=False)  # of no entries at all they would be whole numbers

@@ -15,6 +15,7 @@ from revealed.models.glm.features.rows import Rows
 from revealed.models.glm.full import FullPosterior, FullSites, require_share
 from revealed.models.glm.links import Link
 from revealed.models.glm.posterior import Matrix, Posterior, Sites, Vector, dense
+from revealed.models.glm.tilt import tilt_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,14 +108,13 @@ class GroupedPosterior:
         columns = [np.ascontiguousarray(x[:, place]) for place in self.places]
         means, covariances = [p.mean.copy() for p in self.parts], [p.covariance for p in self.parts]
         precision, shift = np.empty((len(self.parts), len(x))), np.empty((len(self.parts), len(x)))
-        for i, answer in enumerate(answers):
+        tilt = tilt_of(link)
+        for i, answer in enumerate(answers.tolist()):
             rows_i = [column[i] for column in columns]
             gains = [covariance @ row for covariance, row in zip(covariances, rows_i, strict=True)]
             m = np.array([row @ mean for row, mean in zip(rows_i, means, strict=True)])
             v = np.array([row @ gain for row, gain in zip(rows_i, gains, strict=True)])
-            site, pull = link.site(np.array([answer]), m.sum(keepdims=True), v.sum(keepdims=True))
-            left = 1 + v.sum() * site[0]
-            first, second = (pull[0] - site[0] * m.sum()) / left, site[0] / left
+            first, second = tilt(answer, float(m.sum()), float(v.sum()))
             # The same derivatives, seen from each group alone.
             precision[:, i] = second / (1 - v * second)
             shift[:, i] = (first + m * second) / (1 - v * second)
@@ -122,7 +122,13 @@ class GroupedPosterior:
                 mean += first * gain
                 covariance -= np.multiply.outer(second * gain, gain)
         sites = GroupedSites(tuple(map(FullSites, columns, precision, shift)))
-        return self._changed([part.changed(s, 1.0) for part, s in zip(self.parts, sites.parts, strict=True)]), sites
+        return self.changed(sites, 1.0), sites
+
+    def changed(self, sites: Sites, sign: float) -> GroupedPosterior:
+        """Return the posterior with sites added (sign 1) or taken out (sign -1)."""
+        if not isinstance(sites, GroupedSites):
+            raise SpecificationError("these sites are of another kind of posterior")
+        return self._changed([part.changed(s, sign) for part, s in zip(self.parts, sites.parts, strict=True)])
 
     def without(self, sites: Sites) -> GroupedPosterior:
         """Return the posterior without what some answers added.

@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.evidence import Gaussian
-from revealed.files import write_whole
+from revealed.files import load_saved, write_whole
 from revealed.models.glm.batch import mode
 from revealed.models.glm.diagonal import DiagonalPosterior
 from revealed.models.glm.features.rows import Rows
@@ -272,8 +272,14 @@ class BayesianGLM:
 
     @classmethod
     def load(cls, path: str | PathLike[str]) -> BayesianGLM:
-        """Return the model that :meth:`save` wrote."""
-        return cls.from_dict(json.loads(Path(path).read_text(encoding="utf-8")))
+        """Return the model that :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError
+            If there is no such file, it is no JSON, or parts of it are missing or spoiled.
+        """
+        return load_saved(path, cls.from_dict, "give a file that BayesianGLM.save wrote")
 
     # ---- checks ---------------------------------------------------------------------------------------------------
 

@@ -57,6 +57,10 @@ class Posterior(Protocol):
         """Return the posterior after some answers, and what they added."""
         ...
 
+    def changed(self, sites: Sites, sign: float) -> Posterior:
+        """Return the posterior with sites of its kind added (sign 1) or taken out (sign -1), proper or not."""
+        ...
+
     def without(self, sites: Sites) -> Posterior:
         """Return the posterior without what some answers added."""
         ...

@@ -1,6 +1,4 @@
-r"""The empirical-Bayes meta-prior: what a group of parameters is like, told by the posteriors of its members.
-
-Imports models and errors.
+r"""The meta-prior by moments: what the estimates of a group spread beyond their errors. Imports models and errors.
 
 After Nabi, Nassif, Hong, Mamani and Imbens (2022), "Bayesian meta-prior learning using empirical Bayes", Management
 Science (arXiv 2002.01129): the parameters of a group are draws from :math:`N(m_g, \sigma_g^2)`, a first fit estimates
@@ -18,88 +16,23 @@ posterior first: what remains of parameter :math:`i` is the estimate :math:`\hat
    \qquad U = \sum_i u_i
 
 stays unbiased (the terms in :math:`1/U` go where the mean is given), and no parameter that saw little data can upset
-it. Posterior correlations between parameters are left out.
+it. Posterior correlations between parameters are left out: where several parameters with wide first priors share each
+answer, what is left of a marginal posterior is mostly the first priors of the others, and estimates end at the floor.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Int
 
-from revealed.errors import SpecificationError, nearest
-from revealed.models.glm.features.rows import Rows
-from revealed.models.glm.model import Answers, BayesianGLM
-from revealed.models.glm.posterior import Matrix
-
-#: The least variance a group may have: an unbiased estimate of a small variance is below zero half the time.
-FLOOR = 1e-4
-#: Fewer members than this tell too little of their spread; their group keeps the first prior.
-LEAST = 6
+from revealed.decide.prior.groups import FLOOR, LEAST, GroupPrior, MetaPrior, require_groups
+from revealed.errors import SpecificationError
+from revealed.models.glm.model import BayesianGLM
 
 
-@dataclass(frozen=True)
-class GroupPrior:
-    """The prior of the parameters of a group.
-
-    Parameters
-    ----------
-    name : str
-    mean, variance : float
-    n_params, n_learned : int
-        Members, and those of which anything was learned.
-    floored : bool
-        Whether the estimate was below the floor, which then stands in its place.
-    """
-
-    name: str
-    mean: float
-    variance: float
-    n_params: int
-    n_learned: int
-    floored: bool
-
-
-@dataclass(frozen=True, eq=False)
-class MetaPrior:
-    """A prior for each group of parameters.
-
-    Parameters
-    ----------
-    groups : tuple of GroupPrior
-    """
-
-    groups: tuple[GroupPrior, ...]
-
-    def __getitem__(self, name: str) -> GroupPrior:
-        for group in self.groups:
-            if group.name == name:
-                return group
-        names = [group.name for group in self.groups]
-        raise SpecificationError(f"no group {name!r}; {nearest(name, names)}")
-
-    def mean_of(self, groups: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
-        """Return the prior mean of parameters by their groups."""
-        return np.asarray(np.array([group.mean for group in self.groups])[groups])
-
-    def variance_of(self, groups: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
-        """Return the prior variance of parameters by their groups."""
-        return np.asarray(np.array([group.variance for group in self.groups])[groups])
-
-    def to_dict(self) -> list[dict[str, Any]]:
-        """Return JSON-ready data."""
-        return [vars(group).copy() for group in self.groups]
-
-    @classmethod
-    def from_dict(cls, data: Sequence[Mapping[str, Any]]) -> MetaPrior:
-        """Return the meta-prior that :meth:`to_dict` wrote."""
-        return cls(tuple(GroupPrior(**group) for group in data))
-
-
-def meta_prior(
+def meta_prior_by_moments(
     model: BayesianGLM,
     groups: Int[np.ndarray, " K"],
     names: Sequence[str],
@@ -132,14 +65,10 @@ def meta_prior(
     SpecificationError
         If the groups do not number the parameters, a name in ``means`` is no group, or the floor is not above zero.
     """
-    if len(groups) != model.n_params or (len(groups) and not 0 <= int(groups.min()) <= int(groups.max()) < len(names)):
-        raise SpecificationError(f"{model.n_params} parameters need a group each, an index into {len(names)} names")
+    given = dict(means or {})
+    require_groups(model, groups, names, given)
     if not (floor > 0 and np.isfinite(floor)):
         raise SpecificationError(f"the floor must be a finite number above zero, not {floor!r}")
-    given = dict(means or {})
-    for name in given:
-        if name not in names:
-            raise SpecificationError(f"no group {name!r} (in means); {nearest(name, names)}")
     first = model.prior.mean, model.prior.variance
     last = model.posterior.mean, model.posterior.variance
     found = []
@@ -180,14 +109,3 @@ def _of_group(
         spread, scale = float(weight @ ((estimate - center) ** 2 - error)), total
     found = spread / scale if scale > 1e-12 * total else 0.0
     return GroupPrior(name, center, max(found, floor), n_params, n_learned, floored=found < floor)
-
-
-def restarted(
-    model: BayesianGLM,
-    prior: MetaPrior,
-    groups: Int[np.ndarray, " K"],
-    rows: Rows | Matrix,
-    answers: Answers,
-) -> BayesianGLM:
-    """Return the model that starts again from a meta-prior and replays its answers to convergence."""
-    return model.with_prior(prior.mean_of(groups), prior.variance_of(groups)).replay(rows, answers)
