@@ -20,7 +20,7 @@ RIVALS  := .venv-bench-decide
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
-        bench bench-logit bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
+        bench bench-logit bench-nested bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
         bench-offpolicy bench-delay bench-layout bench-coldstart format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
@@ -92,11 +92,14 @@ format: $(VENV)/.all
 
 # ---- benchmarks -----------------------------------------------------------------------------------------------------
 
-bench: bench-logit bench-update bench-threads bench-scale \
+bench: bench-logit bench-nested bench-update bench-threads bench-scale \
        bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart
 
 bench-logit: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
+
+bench-nested: $(VENV)/.all $(PEERS)/.made
+	@$(BIN)/python -m bench.logit --nested --peers $(PEERS)/bin/python
 
 bench-update bench-threads bench-scale: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*

@@ -19,6 +19,8 @@ import numpy as np
 DOCS = Path(__file__).resolve().parents[1]
 
 _SHOWN = re.compile(r"\]\((?:\.\./|docs/)*images/(?P<name>[\w-]+\.svg)\)")
+#: What a part of a picture is called follows from all its digits, to the last.
+_NAME = re.compile(r"\b[pm][0-9a-f]{10}\b")
 _NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-?\d+)?")
 
 
@@ -37,6 +39,7 @@ def same(one: str, other: str) -> bool:
     >>> same('<path d="M 1.00001 2"/>', '<path d="M 1 2"/>'), same('<path d="M 1 2"/>', '<path d="M 1 3"/>')
     (True, False)
     """
+    one, other = (_NAME.sub("", svg) for svg in (one, other))
     if _NUMBER.sub("", one) != _NUMBER.sub("", other):
         return False
     ours, theirs = (np.array(_NUMBER.findall(svg), dtype=np.float64) for svg in (one, other))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from revealed.answer import case_elasticities as case_elasticities
     from revealed.answer import compare as compare
     from revealed.answer import demand_curve as demand_curve
+    from revealed.answer import diversion as diversion
     from revealed.answer import elasticities as elasticities
     from revealed.answer import goodness as goodness
     from revealed.answer import likelihood_ratio_test as likelihood_ratio_test
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
     from revealed.choices.feedback import read_feedback as read_feedback
     from revealed.choices.simulate import Simulation as Simulation
     from revealed.decide.policy import LearningPolicy as LearningPolicy
+    from revealed.models import CrossNested as CrossNested
     from revealed.models import Fit as Fit
     from revealed.models import Logit as Logit
+    from revealed.models import Nested as Nested
     from revealed.models import ScaledLogit as ScaledLogit
 
 _HOME = {
@@ -55,6 +58,7 @@ _HOME = {
     "case_elasticities": "revealed.answer",
     "compare": "revealed.answer",
     "demand_curve": "revealed.answer",
+    "diversion": "revealed.answer",
     "elasticities": "revealed.answer",
     "goodness": "revealed.answer",
     "likelihood_ratio_test": "revealed.answer",
@@ -80,8 +84,10 @@ _HOME = {
     "Feedback": "revealed.choices.feedback",
     "read_feedback": "revealed.choices.feedback",
     "LearningPolicy": "revealed.decide.policy",
+    "CrossNested": "revealed.models",
     "Fit": "revealed.models",
     "Logit": "revealed.models",
+    "Nested": "revealed.models",
     "ScaledLogit": "revealed.models",
     "Simulation": "revealed.choices.simulate",
 }

@@ -17,12 +17,15 @@ _DOORS = {
     "text": ("revealed.report.text", "to_text"),
     "whatif": ("revealed.answer.whatif", "whatif"),
     "elasticities": ("revealed.answer.elasticity", "elasticities"),
+    "diversion": ("revealed.answer.diversion", "diversion"),
     "willingness_to_pay": ("revealed.answer.willingness", "willingness_to_pay"),
     "surplus": ("revealed.answer.surplus", "surplus"),
     "wald_test": ("revealed.answer.hypotheses", "wald_test"),
     "likelihood_ratio_test": ("revealed.answer.hypotheses", "likelihood_ratio_test"),
     "demand_curve": ("revealed.answer.demand", "demand_curve"),
     "calibrate": ("revealed.answer.calibration", "calibrate"),
+    "dynamic_summary": ("revealed.report.dynamic", "summarise_over_time"),
+    "over_time": ("revealed.answer.counterfactual", "over_time"),
     "goodness": ("revealed.answer.goodness", "goodness"),
 }
 

@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from math import isfinite
 from pathlib import Path
 from typing import IO, Any, TypeVar
 
@@ -118,3 +119,25 @@ def load_saved(path: str | os.PathLike[str], build: Callable[[dict[str, Any]], S
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         what = f"parts missing or spoiled ({error})"
     raise DataError(str(path), [Problem(what, remedy)])
+
+
+def numbers_to_names(value: Any) -> Any:
+    """Replace NaN and infinities, which JSON has not, by their names."""
+    if isinstance(value, float) and not isfinite(value):
+        return {"float": str(value)}
+    if isinstance(value, dict):
+        return {key: numbers_to_names(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [numbers_to_names(item) for item in value]
+    return value
+
+
+def names_to_numbers(value: Any) -> Any:
+    """Put NaN and infinities back where :func:`numbers_to_names` named them."""
+    if isinstance(value, dict):
+        if value.keys() == {"float"}:
+            return float(value["float"])
+        return {key: names_to_numbers(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [names_to_numbers(item) for item in value]
+    return value

@@ -10,7 +10,7 @@ import pyarrow.csv as pa_csv
 import pytest
 
 from revealed import read
-from revealed.models import Fit, Logit, ScaledLogit
+from revealed.models import CrossNested, Fit, Logit, Nested, ScaledLogit
 from tests.cli.conftest import ROLES, UTILITY, Invoke, Run
 
 
@@ -95,6 +95,25 @@ def test_the_scaled_logit(invoke: Invoke, trips_csv: Path) -> None:
     log = read(trips_csv, case="trip", alternative="mode", person="who")
     expected = ScaledLogit("C(mode) + cost + time", scale="C(segment)").fit(log)
     assert Fit.load("fit.json").estimates == expected.estimates
+
+
+def test_the_nested_and_the_cross_nested_logit(invoke: Invoke, trips_csv: Path) -> None:
+    log = read(trips_csv, case="trip", alternative="mode", person="who")
+    land = ("--nest", "land=train, car", "--fix", "nest[land]=1.5")
+    invoke("fit", trips_csv, *ROLES, *UTILITY, "--model", "nested", *land, "--out", "fit.json")
+    nested = Nested("C(mode) + cost + time", nests={"land": ["train", "car"]}, fixed={"nest[land]": 1.5}).fit(log)
+    assert Fit.load("fit.json").estimates == nested.estimates
+    crossed = ["--model", "cross-nested", *land, "--nest", "road=bus,car", "--fix", "nest[road]=1.5"]
+    invoke("fit", trips_csv, *ROLES, *UTILITY, *crossed, "--fix", "allocation[car:road]=0.2", "--out", "fit.json")
+    model = Fit.load("fit.json").model
+    assert isinstance(model, CrossNested)
+    assert model.nests_of("car") == ("land", "road")
+    for options, told in (
+        (("--model", "nested"), "needs nests: --nest"),
+        (land, "--nest goes with --model nested or cross-nested"),
+        (("--model", "nested", *land, *land), "--nest names 'land' twice"),
+    ):
+        assert told in invoke("fit", trips_csv, *ROLES, *UTILITY, *options, code=4).stderr
 
 
 def test_streams_threads_and_parquet_agree_with_memory(invoke: Invoke, trips_csv: Path, trips_parquet: Path) -> None:

@@ -21,6 +21,7 @@ COMMANDS = (
     "simulate",
     "describe",
     "fit",
+    "dynamic",
     "validate",
     "compare",
     "whatif",

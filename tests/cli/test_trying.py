@@ -27,10 +27,12 @@ def test_the_demo_tells_what_the_library_finds(run: Run, folder: Path) -> None:
     assert f"{train.after.value:.1%} of these trips instead of {train.before.value:.1%}" in story
     files = {path.name for path in (folder / "demo-output").iterdir()}
     pictures = {
-        f"{name}.{kind}" for name in ("estimates", "demand", "shares", "calibration") for kind in ("png", "svg")
+        f"{name}.{kind}"
+        for name in ("estimates", "demand", "shares", "calibration", "buses")
+        for kind in ("png", "svg")
     }
-    assert files == {"swissmetro.csv", "fit.json", "report.html", "policy.toml", "policy.json"} | pictures
-    assert (folder / "demo-output" / "report.html").read_text().count("<svg") == 4
+    assert files == {"swissmetro.csv", "fit.json", "report.html", "policy.toml", "policy.json", "buses.json"} | pictures
+    assert (folder / "demo-output" / "report.html").read_text().count("<svg") == 5
 
     # the command it ends with, on the file it wrote, finds the same
     command = re.search(r"^ {2}revealed (fit demo-output/swissmetro.csv .*)$", done.stdout, re.MULTILINE)
@@ -56,7 +58,7 @@ def test_the_demo_without_matplotlib(invoke: Invoke, folder: Path, monkeypatch: 
     result = invoke("demo")
     assert "pip install 'revealed[plots]'" in result.stdout
     files = {path.name for path in (folder / "demo-output").iterdir()}
-    assert files == {"swissmetro.csv", "fit.json", "report.html", "policy.toml", "policy.json"}
+    assert files == {"swissmetro.csv", "fit.json", "report.html", "policy.toml", "policy.json", "buses.json"}
 
 
 @pytest.mark.parametrize("name", datasets.names())

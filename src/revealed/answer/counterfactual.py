@@ -13,18 +13,19 @@ from dataclasses import dataclass, replace
 import numpy as np
 from jaxtyping import Bool, Float
 
-from revealed.answer.base import Answer, require_whole, unique
+from revealed.answer.base import require_whole, unique
 from revealed.answer.change import Change
 from revealed.answer.cohort import Paths, expected_paths, steady_after
 from revealed.answer.grammar import read_change
 from revealed.answer.interval import Estimate, require_level
+from revealed.answer.over_time import PAID, OverTime, SegmentOverTime, Series
 from revealed.answer.population import EVERYONE
 from revealed.answer.scenario import Scenario
-from revealed.answer.table import Column, Table
 from revealed.choices.expression import Labels, evaluate
 from revealed.errors import SpecificationError, nearest
+from revealed.models.dynamic.bootstrap import Bootstrap
 from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.process import DecisionProcess, Transitions
 from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import Solution, solved
 
@@ -51,139 +52,13 @@ class World:
     linear: LinearReward
     payment: Float[np.ndarray, "S A"]
 
+    def moving(self, transitions: tuple[Transitions, ...]) -> World:
+        """Return the world with other transitions."""
+        return replace(self, process=replace(self.process, transitions=transitions))
+
     def solved(self, params: Float[np.ndarray, " K"], near: Float[np.ndarray, " S"] | None = None) -> Solution:
         """Return what people do in it."""
         return solved(self.process, self.linear.of(params), near)
-
-
-@dataclass(frozen=True, eq=False)
-class Series:
-    """A number period by period with its interval.
-
-    Parameters
-    ----------
-    value, low, high : ndarray of float64, shape (T,)
-        Low and high are NaN where no interval was asked for.
-    """
-
-    value: Float[np.ndarray, " T"]
-    low: Float[np.ndarray, " T"]
-    high: Float[np.ndarray, " T"]
-
-
-@dataclass(frozen=True)
-class SegmentOverTime:
-    """What a cohort does in both worlds.
-
-    Parameters
-    ----------
-    segment : str
-    before, after, difference : mapping
-        ``{measure: Series}``: the share of each action, ``"paid"`` and, where an action leaves, ``"stayed"``.
-    surplus : Estimate
-        The change of expected discounted surplus of a member, in utility, or in money where its utility is known.
-    """
-
-    segment: str
-    before: Mapping[str, Series]
-    after: Mapping[str, Series]
-    difference: Mapping[str, Series]
-    surplus: Estimate
-
-
-@dataclass(frozen=True, repr=False)
-class OverTime(Answer):
-    """What would happen over time if something were different.
-
-    Parameters
-    ----------
-    changes : tuple of str
-    actions : tuple of str
-    periods : int
-    segments : tuple of SegmentOverTime
-        Everyone first.
-    steady_before, steady_after : int or None
-        After how many periods each world has settled.
-    unit : str
-        Of surplus.
-    level : float
-    """
-
-    changes: tuple[str, ...]
-    actions: tuple[str, ...]
-    periods: int
-    segments: tuple[SegmentOverTime, ...]
-    steady_before: int | None
-    steady_after: int | None
-    unit: str
-    level: float
-    assumptions: tuple[str, ...]
-    warnings: tuple[str, ...]
-
-    def of(self, segment: str = EVERYONE) -> SegmentOverTime:
-        """Return a segment.
-
-        Raises
-        ------
-        SpecificationError
-            If there is none of that name.
-        """
-        for one in self.segments:
-            if one.segment == segment:
-                return one
-        raise SpecificationError(f"no segment {segment!r}; {nearest(segment, [one.segment for one in self.segments])}")
-
-    def table(self) -> Table:
-        """Return one row for each segment and measure at the end, with the change and its interval."""
-        return self.at(self.periods)
-
-    def at(self, period: int) -> Table:
-        """Return one row for each segment and measure in a period, from 1; shares in points where they change."""
-        if not 1 <= period <= self.periods:
-            raise SpecificationError(f"no period {period!r}; there are 1 to {self.periods}")
-        several = len(self.segments) > 1
-        columns = (
-            *((Column("segment", "text"),) if several else ()),
-            Column("measure", "text"),
-            Column("before"),
-            Column("after"),
-            Column("change"),
-            Column("low"),
-            Column("high"),
-        )
-        rows = []
-        for one in self.segments:
-            for measure in one.before:
-                change = one.difference[measure]
-                series = (one.before[measure].value, one.after[measure].value, change.value, change.low, change.high)
-                rows.append(
-                    (*((one.segment,) if several else ()), measure, *(float(each[period - 1]) for each in series))
-                )
-            gain = one.surplus
-            name = f"surplus ({self.unit})"
-            rows.append((*((one.segment,) if several else ()), name, 0.0, gain.value, gain.value, gain.low, gain.high))
-        title = f"After {period} periods, if {'; '.join(self.changes)}" if self.changes else "If nothing changes"
-        return Table(title, columns, tuple(rows), unique(self.warnings, self._settling(), self.assumptions))
-
-    def path(self, segment: str = EVERYONE) -> Table:
-        """Return every measure of a segment, period by period, after the change."""
-        one = self.of(segment)
-        measures = list(one.after)
-        columns = (Column("period", "integer"), *(Column(f"{name} {when}") for name in measures for when in _WHEN))
-        rows = tuple(
-            (period + 1, *(float(world[name].value[period]) for name in measures for world in (one.before, one.after)))
-            for period in range(self.periods)
-        )
-        return Table(f"Period by period, {segment}", columns, rows)
-
-    def _settling(self) -> tuple[str, ...]:
-        def told(steady: int | None) -> str:
-            return "does not settle" if steady is None else f"settles after {steady} periods"
-
-        return (f"the world as it is {told(self.steady_before)}; the other {told(self.steady_after)}",)
-
-
-_WHEN = ("before", "after")
 
 
 @dataclass(frozen=True)
@@ -222,6 +97,7 @@ def over_time(
     money: str | None = None,
     discount: float | None = None,
     process: DecisionProcess | None = None,
+    bootstrap: Bootstrap | None = None,
     options: OverTimeOptions | None = None,
 ) -> OverTime:
     """Return what cohorts do, period by period, as things are and after some changes.
@@ -245,6 +121,8 @@ def over_time(
         Another discount factor in the other world.
     process : DecisionProcess, optional
         The other world's process, where transitions differ: of the same states and actions.
+    bootstrap : Bootstrap, optional
+        Fits to persons drawn again: intervals then carry that transitions were estimated too, and ``draws`` is theirs.
     options : OverTimeOptions, optional
 
     Raises
@@ -266,24 +144,37 @@ def over_time(
     cohorts, weight = _cohorts(fit, start)
     number = None if leaving is None else fit.process.index(leaving)
     worth = None if money is None else _place(fit, money)
-    draws = _draws(fit, options)
 
-    def measured(params: np.ndarray, near: tuple[np.ndarray | None, np.ndarray | None]) -> _Both:
+    def measured(
+        params: np.ndarray,
+        near: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+        known: DynamicFit | None = None,
+    ) -> _Both:
+        worlds: tuple[World, World] = (as_is, other)
+        solutions: tuple[Solution | None, None] = (None, None)
+        if known is not None:  # the world as it is has been solved where it was fitted
+            moves = known.process.transitions
+            worlds, solutions = (as_is.moving(moves), other.moving(moves)), (known.solution, None)
         found = [
-            world.solved(params, value if world.process.horizon is None else None)
-            for world, value in zip((as_is, other), near, strict=True)
+            solution or world.solved(params, value if world.process.horizon is None else None)
+            for world, value, solution in zip(worlds, near, solutions, strict=True)
         ]
         lives = [
             expected_paths(world.process, solution.policy, cohorts, periods, world.payment, number)
-            for world, solution in zip((as_is, other), found, strict=True)
+            for world, solution in zip(worlds, found, strict=True)
         ]
         values = [solution.value if solution.value.ndim == 1 else solution.value[0] for solution in found]
         gain = cohorts @ (values[1] - values[0]) / (1.0 if worth is None else -params[worth])
         return _Both(lives[0], lives[1], found[0], found[1], gain)
 
-    at = measured(fit.params, (None, None))
+    at = measured(fit.params)
     near = (at.solution_before.value, at.solution_after.value)
-    drawn = [measured(params, near) for params in draws]
+    if bootstrap is None:
+        drawn = [measured(params, near) for params in _draws(fit, options)]
+    elif process is not None:
+        raise SpecificationError("with process= the other world's transitions are given: a bootstrap has others")
+    else:
+        drawn = [measured(one.params, near, one) for one in bootstrap.fits]
     weights = np.concatenate([[weight / weight.sum()], np.eye(len(weight))])
     names = (EVERYONE, *(start if isinstance(start, Mapping) else ()))
     segments = tuple(
@@ -333,7 +224,7 @@ def _segment(
         mix = np.einsum("g,tga->at", share, paths.actions)
         found = dict(zip(actions, mix, strict=True))
         if pays:
-            found["paid"] = paths.paid @ share
+            found[PAID] = paths.paid @ share
         if leaves:
             found["stayed"] = paths.stayed @ share
         return found
@@ -342,7 +233,7 @@ def _segment(
     many = [(measures(one.before), measures(one.after)) for one in drawn]
     gains = np.array([one.gain @ share for one in drawn])
     gain = float(at.gain @ share)
-    low, high = _interval(gains, options.level) if len(gains) else (np.nan, np.nan)
+    (low,), (high,) = _interval(gains[:, None], options.level) if len(gains) else ((np.nan,), (np.nan,))
     error = float(gains.std(ddof=1)) if len(gains) > 1 else float("nan")
     return SegmentOverTime(
         name,
@@ -364,8 +255,11 @@ def _series(value: np.ndarray, drawn: list[np.ndarray], level: float) -> Series:
     return Series(value, low, high)
 
 
-def _interval(drawn: np.ndarray, level: float) -> tuple[np.ndarray, np.ndarray]:
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+def _interval(
+    drawn: Float[np.ndarray, "draws T"], level: float
+) -> tuple[Float[np.ndarray, " T"], Float[np.ndarray, " T"]]:
+    # Of n draws the k-th is at k / (n + 1): with few draws, other rules make intervals too short.
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
     return low, high
 
 
@@ -390,8 +284,9 @@ def _other_world(
     given = process or fit.process
     if given.space.to_dict() != fit.process.space.to_dict() or given.actions != fit.process.actions:
         raise SpecificationError("the other process must have the states and actions of the fit")
-    open_ = scenario.numbers(scenario.available_column).reshape(given.n_states, -1) != 0
-    available: Bool[np.ndarray, "S A"] | None = open_ & given.mask
+    before = fit.process.mask
+    after = scenario.numbers(scenario.available_column).reshape(given.n_states, -1) != 0
+    available: Bool[np.ndarray, "S A"] | None = (given.mask & ~(before & ~after)) | (after & ~before)
     if available is not None and available.all():
         available = None
     changed = replace(given, available=available, discount=given.discount if discount is None else discount)

@@ -10,6 +10,7 @@ from revealed.cli.compare import compare
 from revealed.cli.datasets import datasets
 from revealed.cli.demo import demo
 from revealed.cli.describe import describe
+from revealed.cli.dynamic import dynamic
 from revealed.cli.elasticities import demand, elasticities
 from revealed.cli.exits import EXIT_CODES, Commands
 from revealed.cli.fit import fit
@@ -58,7 +59,7 @@ def start(
 
 _PANELS = {
     "Start": (demo, datasets, simulate),
-    "Estimate": (describe, fit, validate, compare),
+    "Estimate": (describe, fit, dynamic, validate, compare),
     "Decide": (learn, decide, evaluate, replay, layout),
     "Ask": (whatif, wtp, elasticities, demand),
 }

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from revealed.cli.datasets import export_log
+from revealed.cli.demo_buses import Outlook, chapter_on_buses, look_ahead
 from revealed.cli.demo_policy import SPECIFICATION, Lesson, chapter_of, learn_a_policy
 from revealed.cli.options import Json
 from revealed.cli.screen import Screen
@@ -46,6 +47,7 @@ class _Findings:
     prices: tuple[WhatIf, ...]
     validation: Validation
     lesson: Lesson
+    outlook: Outlook
 
 
 def demo(
@@ -79,6 +81,7 @@ def demo(
             "whatif": found.dearer.to_dict(),
             "validation": found.validation.to_dict(),
             "policy": found.lesson.to_dict(),
+            "over_time": found.outlook.to_dict(),
             "files": [str(file) for file in files],
             "command": _command(output),
         }
@@ -99,6 +102,7 @@ def _find_out(log: ChoiceLog) -> _Findings:
         prices=tuple(fit.whatif(log, f"cost[alternative == 'train'] *= {factor:.1f}") for factor in _PRICES),
         validation=validate(model, log, folds=5),
         lesson=learn_a_policy(),
+        outlook=look_ahead(),
     )
 
 
@@ -127,6 +131,7 @@ def _story(found: _Findings) -> Iterator[Section]:
         _response(found),
         _trust(found),
         chapter_of(found.lesson, 6),
+        chapter_on_buses(found.outlook, 7),
     )
 
 
@@ -237,6 +242,7 @@ def _make_folder(folder: Path) -> None:
 def _pictures(found: _Findings) -> tuple[dict[str, tuple[Figure, str]], str]:
     """Return the pictures by name, each with its caption; or why there are none."""
     from revealed.report import pictures
+    from revealed.report.over_time_picture import picture_of_over_time
 
     try:
         drawn = {
@@ -258,6 +264,10 @@ def _pictures(found: _Findings) -> tuple[dict[str, tuple[Figure, str]], str]:
                 pictures.picture_of_calibration(found.validation.held_out),
                 "How often alternatives were chosen, by the probability the model gave them before it saw the choice.",
             ),
+            "buses": (
+                picture_of_over_time(found.outlook.answer),
+                "Buses that start with new engines, month by month; the band is the interval of what comes if dearer.",
+            ),
         }
     except MissingExtraError as error:
         return {}, f"There are no pictures: {error}"
@@ -273,22 +283,25 @@ def _write(
     from revealed.report.pictures import as_picture, save_picture
 
     data, fit, report = folder / "swissmetro.csv", folder / "fit.json", folder / "report.html"
+    buses = folder / "buses.json"
     export_log(log, data)
     found.fit.save(fit)
+    found.outlook.fit.save(buses)
     specification, policy = folder / "policy.toml", folder / "policy.json"
     write_whole(specification, SPECIFICATION)
     found.lesson.policy.save(policy)
-    files = [data, fit, specification, policy]
+    files = [data, fit, specification, policy, buses]
     for name, (figure, _) in pictures.items():
         files += [save_picture(figure, folder / f"{name}{suffix}") for suffix in (".png", ".svg")]
     illustrated = dict(zip(pictures, (as_picture(*pair) for pair in pictures.values()), strict=True))
-    places = {1: ("estimates",), 3: ("shares", "demand"), 5: ("calibration",)}
+    places = {1: ("estimates",), 3: ("shares", "demand"), 5: ("calibration",), 7: ("buses",)}
     chapters: list[Any] = []
     for number, section in enumerate(story):
         added = tuple(illustrated[name] for name in places.get(number, ()) if name in illustrated)
         title = "" if number == 0 else section.title
         chapters.append(Section(title, (*section.blocks, *added)))
     details = [found.fit.summary(), found.worth, found.elasticities.details(), found.dearer, found.validation]
+    details += [found.outlook.fit.summary(), found.outlook.answer]
     data_facts = found.fit.data
     lead = f"{data_facts.n_persons:,} travellers, {data_facts.n_cases:,} choices, Swissmetro survey 1998"
     in_full = Section("In full", (Text("The same results with all figures, and what they rest on."),))
@@ -322,4 +335,8 @@ For your own file, say which columns are the choice situation, the alternative a
 For what you showed and what was clicked, write a file such as {folder / "policy.toml"}, and:
 
   {_program()} learn yours.toml shown.csv --out policy.json
+
+And for what would happen over time, here or with what 'revealed dynamic' saves of a panel of yours:
+
+  {_program()} whatif {folder / "buses.json"} --set "price *= 0.8" --months 60
 """

@@ -9,7 +9,7 @@ import typer
 
 from revealed.cli.data import open_choices
 from revealed.cli.exits import NOT_SOUND
-from revealed.cli.formulas import columns_of, numbers_of, pairs_of, spans_of, utility_of
+from revealed.cli.formulas import columns_of, nests_of, numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Choices, FileOptions, Json, ModelOptions, Report, RoleOptions, RunOptions
 from revealed.cli.results import require_writable, write_report
 from revealed.cli.screen import Screen, remark
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from revealed.models import Fit, Model
 
 #: The models by the name the command line has for them.
-MODELS = {"logit": "Logit", "scaled-logit": "ScaledLogit"}
+MODELS = {"logit": "Logit", "scaled-logit": "ScaledLogit", "nested": "Nested", "cross-nested": "CrossNested"}
 
 
 def fit(
@@ -78,6 +78,12 @@ def model_of(options: ModelOptions, utility: str | dict[str, str]) -> Model:
         more["scale"] = options.scale or ""
     elif options.scale is not None:
         raise SpecificationError("--scale goes with --model scaled-logit")
+    if options.model in ("nested", "cross-nested"):
+        if not options.nest:
+            raise SpecificationError(f"--model {options.model} needs nests: --nest land=train,car")
+        more["nests"] = nests_of(options.nest)
+    elif options.nest:
+        raise SpecificationError("--nest goes with --model nested or cross-nested")
     prior = spans_of(options.prior, "--prior")
     for name, (mean, deviation) in prior.items():
         if mean is None or deviation is None:

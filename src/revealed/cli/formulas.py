@@ -16,8 +16,8 @@ _CATEGORICAL = re.compile(r"^C\((?P<column>`[^`]+`|[^,`]+?)\s*(?:,.*)?\)$", re.D
 _WRAPPED = re.compile(r"^(?:own|I)\((?P<inside>.+)\)$", re.DOTALL)
 
 
-def utility_of(given: Sequence[str]) -> Utility:
-    """Return the utility that the options ``--utility`` give.
+def utility_of(given: Sequence[str], option: str = "--utility") -> Utility:
+    """Return the utility, or reward, that options give.
 
     Raises
     ------
@@ -32,19 +32,19 @@ def utility_of(given: Sequence[str]) -> Utility:
     if not any(pairs):
         if len(given) > 1:
             raise SpecificationError(
-                "more than one --utility: give one formula for all alternatives, or one for each as "
-                '--utility "train=asc + cost" --utility "car=asc + cost"'
+                f"more than one {option}: give one formula for all alternatives, or one for each as "
+                f'{option} "train=asc + cost" {option} "car=asc + cost"'
             )
         return given[0]
     formulas: dict[str, str] = {}
     for text, pair in zip(given, pairs, strict=True):
         if pair is None:
             raise SpecificationError(
-                f"--utility {text!r} does not say for which alternative: write it as 'train={text}'"
+                f"{option} {text!r} does not say for which alternative: write it as 'train={text}'"
             )
         label = pair["label"].strip("'\"")
         if label in formulas:
-            raise SpecificationError(f"--utility gives the alternative {label!r} two formulas; add them up in one")
+            raise SpecificationError(f"{option} gives the alternative {label!r} two formulas; add them up in one")
         formulas[label] = pair["formula"]
     return formulas
 
@@ -117,6 +117,17 @@ def pairs_of(given: Sequence[str] | None, option: str) -> dict[str, str]:
             raise SpecificationError(f"{option} {text!r} has no name or no value; write NAME=VALUE")
         pairs[name.strip()] = value.strip()
     return pairs
+
+
+def nests_of(given: Sequence[str] | None) -> dict[str, list[str]]:
+    """Return ``--nest NEST=ALTERNATIVE,ALTERNATIVE`` options as a mapping."""
+    nests: dict[str, list[str]] = {}
+    for text in given or ():
+        for nest, inside in pairs_of([text], "--nest").items():
+            if nest in nests:
+                raise SpecificationError(f"--nest names {nest!r} twice; give all its alternatives at once")
+            nests[nest] = [label.strip() for label in inside.split(",") if label.strip()]
+    return nests
 
 
 def numbers_of(given: Sequence[str] | None, option: str) -> dict[str, float]:

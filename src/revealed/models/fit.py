@@ -18,7 +18,7 @@ from revealed.choices.stream import ChoiceStream
 from revealed.doors import door
 from revealed.errors import RevealedError, SpecificationError, nearest
 from revealed.evidence import Evidence, Gaussian, Status
-from revealed.files import write_whole
+from revealed.files import names_to_numbers, numbers_to_names, write_whole
 from revealed.models.law import Law, Prediction
 
 if TYPE_CHECKING:
@@ -236,6 +236,10 @@ class Fit:
         """Return own and cross elasticities. See :func:`revealed.answer.elasticity.elasticities`."""
         return door("elasticities")(self, log, attribute, **options)
 
+    def diversion(self, log: ChoiceLog, attribute: str | None = None, **options: Any) -> Any:
+        """Return where the choices go that alternatives lose. See :func:`revealed.answer.diversion.diversion`."""
+        return door("diversion")(self, log, attribute, **options)
+
     def willingness_to_pay(self, *names: str, cost: str, **options: Any) -> Any:
         """Return what a unit of each is worth in money. See :func:`revealed.answer.willingness.willingness_to_pay`."""
         return door("willingness_to_pay")(self, *names, cost=cost, **options)
@@ -291,7 +295,7 @@ class Fit:
             "covariances": {kind: matrix.tolist() for kind, matrix in self.covariances.items()},
             "data": asdict(self.data),
         }
-        return json.dumps(_nan_to_text(data), ensure_ascii=False, allow_nan=False)
+        return json.dumps(numbers_to_names(data), ensure_ascii=False, allow_nan=False)
 
     @classmethod
     def from_json(cls, text: str) -> Fit:
@@ -305,7 +309,7 @@ class Fit:
         from revealed.models.model import Model, model_class
 
         try:
-            data = _text_to_nan(json.loads(text))
+            data = names_to_numbers(json.loads(text))
             version = data["revealed"]
         except (json.JSONDecodeError, KeyError, TypeError):
             raise RevealedError("this is not a saved fit; save one with fit.save(path) or revealed fit --out") from None
@@ -348,24 +352,3 @@ class Fit:
         """Return the fit with another kind of standard errors shown."""
         self.covariance(errors)
         return replace(self, errors=errors)
-
-
-def _nan_to_text(value: Any) -> Any:
-    """Replace NaN and infinities, which JSON has not, by their names."""
-    if isinstance(value, float) and not np.isfinite(value):
-        return {"float": str(value)}
-    if isinstance(value, dict):
-        return {key: _nan_to_text(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_nan_to_text(item) for item in value]
-    return value
-
-
-def _text_to_nan(value: Any) -> Any:
-    if isinstance(value, dict):
-        if value.keys() == {"float"}:
-            return float(value["float"])
-        return {key: _text_to_nan(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_text_to_nan(item) for item in value]
-    return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,9 @@ from scipy.special import ndtr
 
 from revealed.answer.base import json_ready
 from revealed.answer.goodness import Goodness, goodness
-from revealed.answer.interval import quantile, require_level
+from revealed.answer.interval import IntervalOptions, intervals, quantile, require_level
 from revealed.answer.table import Cell, Column, Table
 from revealed.models.fit import Fit
-from revealed.models.model import Model
 from revealed.report.content import Block, Code, Facts, Section, Text, Tone
 from revealed.report.html import to_html
 from revealed.report.markdown import to_markdown
@@ -46,6 +45,8 @@ class EstimateRow:
         ``"estimated"``, ``"fixed"``, ``"at bound"`` or ``"not identified"``.
     other_errors : mapping
         The standard errors of the kinds shown beside, by kind.
+    null_value : float
+        What z and the p-value test against.
     """
 
     name: str
@@ -57,6 +58,24 @@ class EstimateRow:
     high: float | None
     state: str
     other_errors: Mapping[str, float | None]
+    null_value: float = 0.0
+
+
+@dataclass(frozen=True)
+class DerivedRow:
+    """What follows from the parameters, with its interval by the delta method.
+
+    Parameters
+    ----------
+    name : str
+    value, standard_error, low, high : float
+    """
+
+    name: str
+    value: float
+    standard_error: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, repr=False)
@@ -79,6 +98,8 @@ class Summary:
         What the model's formulas are called, and the formulas.
     goodness : Goodness
     rows : tuple of EstimateRow
+    derived : tuple of DerivedRow
+        What follows from the estimates, where the model has something to say.
     errors : str
         The kind of standard errors shown.
     level : float
@@ -100,6 +121,7 @@ class Summary:
     formulas: tuple[tuple[str, str], ...]
     goodness: Goodness
     rows: tuple[EstimateRow, ...]
+    derived: tuple[DerivedRow, ...]
     errors: str
     level: float
     shares: tuple[tuple[str, float], ...]
@@ -112,26 +134,20 @@ class Summary:
 
     def table(self) -> Table:
         """Return the estimates, one row per parameter."""
+        return table_of_estimates(self.rows, self.errors, self.level, self.notes)
+
+    def derived_table(self) -> Table:
+        """Return what follows from the estimates, one row each."""
         percent = f"{100 * self.level:g}%"
-        others = tuple(self.rows[0].other_errors) if self.rows else ()
-        columns = [
-            Column("parameter", "text"),
-            Column("estimate"),
-            *(Column(f"{kind} error") for kind in others),
+        columns = (
+            Column("derived", "text"),
+            Column("value"),
             Column(f"{self.errors} error"),
-            Column("z", "statistic"),
-            Column("p-value", "p-value"),
             Column(f"{percent} low"),
             Column(f"{percent} high"),
-        ]
-        told = any(row.state != "estimated" for row in self.rows)
-        columns += [Column("", "text")] if told else []
-        rows: list[tuple[Cell, ...]] = []
-        for row in self.rows:
-            cells: list[Cell] = [row.name, row.estimate, *(row.other_errors[kind] for kind in others)]
-            cells += [row.standard_error, row.z, row.p_value, row.low, row.high]
-            rows.append(tuple(cells + ([row.state if row.state != "estimated" else ""] if told else [])))
-        return Table("Estimates", tuple(columns), tuple(rows), self.notes)
+        )
+        rows = tuple((row.name, row.value, row.standard_error, row.low, row.high) for row in self.derived)
+        return Table("", columns, rows)
 
     def sections(self) -> tuple[Section, ...]:
         """Return the summary as sections of a report."""
@@ -139,11 +155,14 @@ class Summary:
         alerts = tuple(Text(_capital(message), tone) for message in self.messages)
         formulas = "\n".join(formula if not label else f"{label}: {formula}" for label, formula in self.formulas)
         facts = (*self.data, *self.run, *self._fit_facts())
-        estimates = self.table()
+        table = self.table()
+        estimates = [Table("", table.columns, table.rows, table.notes)]
+        if self.derived:
+            estimates.append(self.derived_table())
         blocks: tuple[Block, ...] = (*alerts, Facts(facts), Text("Utility", "note"), Code(formulas))
         return (
             Section(self.title, blocks),
-            Section("Estimates", (Table("", estimates.columns, estimates.rows, estimates.notes),)),
+            Section("Estimates", tuple(estimates)),
             Section("Observed choices", (self._shares_table(),)),
         )
 
@@ -184,6 +203,7 @@ class Summary:
             "errors": self.errors,
             "level": self.level,
             "estimates": self.rows,
+            "derived": self.derived,
             "shares": dict(self.shares),
             "references": self.references,
             "run": dict(self.run),
@@ -207,6 +227,30 @@ class Summary:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+
+def table_of_estimates(rows: Sequence[EstimateRow], errors: str, level: float, notes: tuple[str, ...]) -> Table:
+    """Return estimates as a table, one row per parameter."""
+    percent = f"{100 * level:g}%"
+    others = tuple(rows[0].other_errors) if rows else ()
+    columns = [
+        Column("parameter", "text"),
+        Column("estimate"),
+        *(Column(f"{kind} error") for kind in others),
+        Column(f"{errors} error"),
+        Column("z", "statistic"),
+        Column("p-value", "p-value"),
+        Column(f"{percent} low"),
+        Column(f"{percent} high"),
+    ]
+    told = any(row.state != "estimated" for row in rows)
+    columns += [Column("", "text")] if told else []
+    found: list[tuple[Cell, ...]] = []
+    for row in rows:
+        cells: list[Cell] = [row.name, row.estimate, *(row.other_errors[kind] for kind in others)]
+        cells += [row.standard_error, row.z, row.p_value, row.low, row.high]
+        found.append(tuple(cells + ([row.state if row.state != "estimated" else ""] if told else [])))
+    return Table("Estimates", tuple(columns), tuple(found), notes)
 
 
 def summarise(fit: Fit, *, errors: str | None = None, both_errors: bool = False, level: float = 0.95) -> Summary:
@@ -236,9 +280,10 @@ def summarise(fit: Fit, *, errors: str | None = None, both_errors: bool = False,
         messages=tuple(fit.status.messages()),
         sound=fit.status.sound,
         data=_data_facts(fit),
-        formulas=_formulas(fit.model),
+        formulas=tuple(fit.model.described().items()),
         goodness=goodness(fit),
         rows=_rows(fit, shown, others, level),
+        derived=_derived(fit, kind, level),
         errors=kind,
         level=level,
         shares=tuple(zip(fit.data.alternatives, fit.data.shares, strict=True)),
@@ -249,23 +294,48 @@ def summarise(fit: Fit, *, errors: str | None = None, both_errors: bool = False,
     )
 
 
+def estimated_row(
+    name: str,
+    value: float,
+    error: float,
+    level: float,
+    beside: Mapping[str, float | None] | None = None,
+    null: float = 0.0,
+) -> EstimateRow:
+    """Return the row of a parameter that was estimated."""
+    reach = quantile(level)
+    z = (value - null) / error if error > 0 else float("nan")
+    p_value = 2 * float(ndtr(-abs(z)))
+    low, high = value - reach * error, value + reach * error
+    return EstimateRow(name, value, error, z, p_value, low, high, "estimated", beside or {}, null)
+
+
 def _rows(
     fit: Fit, errors: Float[np.ndarray, " K"], others: Mapping[str, Float[np.ndarray, " K"]], level: float
 ) -> tuple[EstimateRow, ...]:
-    reach = quantile(level)
     rows = []
     for i, name in enumerate(fit.names):
-        value, state = float(fit.params[i]), _state(fit, i)
+        value, state, null = float(fit.params[i]), _state(fit, i), fit.model.null_value(name)
         if state != "estimated":
-            rows.append(EstimateRow(name, value, None, None, None, None, None, state, dict.fromkeys(others)))
+            rows.append(EstimateRow(name, value, None, None, None, None, None, state, dict.fromkeys(others), null))
             continue
-        error = float(errors[i])
-        z = value / error if error > 0 else float("nan")
-        p_value = 2 * float(ndtr(-abs(z)))
         beside = {kind: float(array[i]) for kind, array in others.items()}
-        low, high = value - reach * error, value + reach * error
-        rows.append(EstimateRow(name, value, error, z, p_value, low, high, state, beside))
+        rows.append(estimated_row(name, value, float(errors[i]), level, beside, null))
     return tuple(rows)
+
+
+def _derived(fit: Fit, errors: str, level: float) -> tuple[DerivedRow, ...]:
+    names = tuple(fit.model.derived(fit.estimates))
+    if not names:
+        return ()
+
+    def function(points: Float[np.ndarray, "points K"]) -> Float[np.ndarray, "points values"]:
+        told = [fit.model.derived(dict(zip(fit.names, point.tolist(), strict=True))) for point in points]
+        return np.array([list(values.values()) for values in told])
+
+    found = intervals(fit, function, level=level, options=IntervalOptions(errors=errors))
+    estimates = zip(names, (found[i] for i in range(len(names))), strict=True)
+    return tuple(DerivedRow(name, e.value, e.standard_error, e.low, e.high) for name, e in estimates)
 
 
 def _state(fit: Fit, index: int) -> str:
@@ -290,13 +360,6 @@ def _data_facts(fit: Fit) -> tuple[tuple[str, str], ...]:
     return tuple(facts)
 
 
-def _formulas(model: Model) -> tuple[tuple[str, str], ...]:
-    utility = model.utility
-    found = [("", utility)] if isinstance(utility, str) else [(str(label), text) for label, text in utility.items()]
-    scale = getattr(model, "scale", "")
-    return tuple(found + ([("log-scale", scale)] if scale else []))
-
-
 def _run_facts(fit: Fit) -> tuple[tuple[str, str], ...]:
     status = fit.status
     passes = f"{status.passes} pass{'es' if status.passes != 1 else ''}"
@@ -311,6 +374,12 @@ def _run_facts(fit: Fit) -> tuple[tuple[str, str], ...]:
 def _notes(fit: Fit, kind: str) -> tuple[str, ...]:
     person = fit.data.columns.person or "case"
     notes = [_ERRORS[kind].format(person=person, persons=f"{fit.data.n_persons:,}")]
+    for null in dict.fromkeys(value for name in fit.names if (value := fit.model.null_value(name))):
+        tested = ", ".join(name for name in fit.names if fit.model.null_value(name) == null)
+        notes.append(f"z and p-value of {tested} are of the test against {null:g}.")
+        idle = [name for name in fit.status.at_bound if fit.model.null_value(name) == null == fit[name]]
+        if idle:
+            notes.append(f"{', '.join(idle)} ended at {null:g}: the model without it fits these choices as well.")
     if fit.prior is not None:
         notes.append("With a prior or ridge: estimates are drawn towards it, and p-values are not those of a test.")
     return tuple(notes)

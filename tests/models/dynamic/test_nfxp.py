@@ -42,7 +42,7 @@ def random_process(rng: np.random.Generator, n_states: int = 7, **more: object) 
 def simulated(process: DecisionProcess, reward: np.ndarray, persons: int, periods: int, seed: int) -> Panel:
     """Return what persons do who know the process and its rewards."""
     rng, policy = np.random.default_rng(seed), solved(process, reward).policy
-    rows = []
+    rows: list[tuple[object, object, object, str]] = []
     for person in range(persons):
         state = int(rng.integers(process.n_states))
         for period in range(periods):
@@ -77,7 +77,7 @@ def test_values_solve_the_bellman_equation(discount: float) -> None:
 def test_sparse_and_whole_matrices_give_the_same_values() -> None:
     n_states = DENSE + 50
     rng = np.random.default_rng(2)
-    up = sparse.diags_array([np.full(n_states - 1, 0.6), np.append(np.full(n_states - 1, 0.4), 1.0)], offsets=[1, 0])
+    up = 0.6 * sparse.eye_array(n_states, k=1) + sparse.diags_array(np.append(np.full(n_states - 1, 0.4), 1.0))
     home = sparse.csr_array((np.ones(n_states), (np.arange(n_states), np.zeros(n_states, int))), (n_states, n_states))
     reward = (
         np.column_stack([-0.01 * np.arange(n_states), np.full(n_states, -3.0)]) + rng.normal(size=(n_states, 2)) / 9

@@ -5,7 +5,13 @@ import pytest
 from scipy import sparse
 
 from revealed.errors import SpecificationError
-from revealed.models.dynamic import ConditionalChoice, DecisionProcess, NestedFixedPoint, NestedPseudoLikelihood
+from revealed.models.dynamic import (
+    ConditionalChoice,
+    DecisionProcess,
+    NestedFixedPoint,
+    NestedPseudoLikelihood,
+    StateSpace,
+)
 from revealed.models.dynamic.process import DENSE
 from revealed.models.dynamic.pseudo import by_finite_dependence, by_valuation, frequencies
 from revealed.models.dynamic.reward import LinearReward, log_of_states
@@ -132,8 +138,6 @@ def test_sparse_valuation_is_the_direct_one() -> None:
     )
 
 
-def random_space(n_states: int) -> "object":
+def random_space(n_states: int) -> StateSpace:
     """Return a space of so many states."""
-    from revealed.models.dynamic import StateSpace
-
     return StateSpace.grid(x=range(n_states))

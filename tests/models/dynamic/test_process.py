@@ -1,5 +1,6 @@
 """State spaces, decision processes, panels, transitions."""
 
+from collections.abc import Sequence
 from datetime import date
 
 import numpy as np
@@ -12,7 +13,7 @@ from revealed.errors import DataError, SpecificationError
 from revealed.models.dynamic import DecisionProcess, Panel, StateSpace, by_increments, counted
 
 
-def log_of(rows: list[tuple[object, object, object, str]], actions: tuple[str, ...] = ("stay", "go")) -> ChoiceLog:
+def log_of(rows: Sequence[tuple[object, object, object, str]], actions: tuple[str, ...] = ("stay", "go")) -> ChoiceLog:
     """Return a log of (person, time, level, action)."""
     table: dict[str, list[object]] = {name: [] for name in ("case", "person", "time", "alternative", "chosen", "level")}
     for case, (person, time, level, taken) in enumerate(rows):

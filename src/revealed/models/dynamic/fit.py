@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from revealed.doors import door
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence import Evidence, Status
+from revealed.files import load_saved, write_whole
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import Solution
@@ -34,6 +40,8 @@ class DynamicFit:
     solution : Solution
         What the process comes to under the estimated rewards.
     n_observations, n_persons : int
+    formulas : mapping
+        The reward as written: one formula, called ``""``, or one for each action.
     transition_log_likelihood : float or None
         Of the moves, where transitions were estimated.
     assumptions, remarks : tuple of str
@@ -56,6 +64,7 @@ class DynamicFit:
     solution: Solution
     n_observations: int
     n_persons: int
+    formulas: Mapping[str, str] = field(default_factory=dict)
     transition_log_likelihood: float | None = None
     assumptions: tuple[str, ...] = ()
     remarks: tuple[str, ...] = ()
@@ -108,6 +117,43 @@ class DynamicFit:
     def standard_errors(self, errors: str | None = None) -> Float[np.ndarray, " K"]:
         """Return standard errors; NaN for what is not identified, zero for what was not estimated."""
         return np.sqrt(np.diag(self.covariance(errors)))
+
+    # ---- doors to later rooms, and files --------------------------------------------------------------------------
+
+    def summary(self, *, errors: str | None = None, level: float = 0.95) -> Any:
+        """Return the summary: :func:`revealed.report.dynamic.summarise_over_time`."""
+        return door("dynamic_summary")(self, errors=errors, level=level)
+
+    def over_time(self, *changes: Any, **options: Any) -> Any:
+        """Tell what would happen: :func:`revealed.answer.counterfactual.over_time`."""
+        return door("over_time")(self, *changes, **options)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fit to a JSON file, whole or not at all."""
+        from revealed.models.dynamic.saved import data_of
+
+        return write_whole(path, json.dumps(data_of(self), ensure_ascii=False, allow_nan=False))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> DynamicFit:
+        """Read a fit from a JSON file; no code in it is ever run.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, or parts of it are missing or spoiled.
+        RevealedError
+            If it holds something else, or a newer version's fit.
+        """
+        from revealed.models.dynamic.saved import fit_of
+
+        return load_saved(path, fit_of, "give a file that fit.save(path) or revealed dynamic --out wrote")
+
+    def __str__(self) -> str:
+        return str(door("text")(self.summary()))
+
+    def _repr_html_(self) -> str:
+        return str(door("html")(self.summary()))
 
     def __repr__(self) -> str:
         told = ", ".join(f"{name} {value:.4g}" for name, value in zip(self.names, self.params, strict=True))

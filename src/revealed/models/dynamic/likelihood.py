@@ -32,12 +32,14 @@ class Seen:
     counts : ndarray of float64, shape (C, A)
     cell, action, person : ndarray of int64, shape (n,)
         Of each observation.
+    weight : ndarray of float64, shape (n,), optional
     """
 
     counts: Float[np.ndarray, "C A"]
     cell: Int[np.ndarray, " n"]
     action: Int[np.ndarray, " n"]
     person: Int[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"] | None = None
 
     @classmethod
     def of(cls, panel: Panel, process: DecisionProcess) -> Seen:
@@ -56,9 +58,9 @@ class Seen:
                 what = f"{int(period.max()) + 1} periods for a horizon of {process.horizon}"
                 raise DataError(panel.source, [Problem(what, "give a longer horizon, or None for ever")])
             cell, n_cells = period * process.n_states + panel.state, process.horizon * process.n_states
-        flat = np.bincount(cell * process.n_actions + panel.action, minlength=n_cells * process.n_actions)
+        flat = np.bincount(cell * process.n_actions + panel.action, panel.weight, n_cells * process.n_actions)
         counts = flat.reshape(n_cells, process.n_actions).astype(np.float64)
-        return cls(counts, cell, panel.action, panel.person)
+        return cls(counts, cell, panel.action, panel.person, panel.weight)
 
     def evidence(
         self,
@@ -89,7 +91,8 @@ class Seen:
         tally = Tally(signature, names, params, detail, ledger=ledger)
         tally.add(len(self.cell), float(counts @ gain), counts @ taken, information, outer)
         if ledger:
-            tally.enter(self.person, 0, score[self.cell, self.action])
+            each = score[self.cell, self.action]
+            tally.enter(self.person, 0, each if self.weight is None else self.weight[:, None] * each)
         return tally.evidence()
 
 
@@ -106,3 +109,27 @@ def require_fit(panel: Panel, process: DecisionProcess) -> None:
         where = f"{process.actions[panel.action[place]]!r} in state {process.space.label(int(panel.state[place]))}"
         remedy = "correct which actions are available, or the log"
         raise DataError(panel.source, [Problem("actions that were not available", remedy, where, count=len(odd))])
+    left = np.flatnonzero(process.absorbing[panel.state[panel.moves]] & (panel.arrived != panel.state[panel.moves]))
+    if len(left):
+        place = int(panel.moves[left[0]])
+        came, went = (process.space.label(int(panel.state[at])) for at in (place, panel.following[place]))
+        where = f"person {panel.persons[int(panel.person[place])].as_py()}, from {came} to {went}"
+        remedy = "correct the transitions, or the log"
+        raise DataError(panel.source, [Problem("an absorbing state was left", remedy, where, count=len(left))])
+
+
+def impossible(panel: Panel, process: DecisionProcess) -> tuple[str, ...]:
+    """Return a remark where persons moved as the transitions say nobody does."""
+    moves, arrived = panel.moves, panel.arrived
+    odd = np.zeros(len(moves), dtype=bool)
+    for number, matrix in enumerate(process.transitions):
+        some = np.flatnonzero(panel.action[moves] == number)
+        if len(some):
+            odd[some] = np.asarray(matrix[panel.state[moves[some]], arrived[some]]).ravel() == 0
+    if not odd.any():
+        return ()
+    place = int(np.flatnonzero(odd)[0])
+    came, went = process.space.label(int(panel.state[moves[place]])), process.space.label(int(arrived[place]))
+    action = process.actions[panel.action[moves[place]]]
+    what = f"{int(odd.sum()):,} moves have probability zero in the transitions, the first from {came} by {action!r} to"
+    return (f"{what} {went}: the people here live by other laws than the process",)

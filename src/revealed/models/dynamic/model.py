@@ -14,7 +14,7 @@ from revealed.errors import SpecificationError
 from revealed.evidence import Maximum, NewtonOptions
 from revealed.evidence.covariance import covariance
 from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.likelihood import Seen
+from revealed.models.dynamic.likelihood import Seen, impossible
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward, log_of_states
@@ -81,7 +81,7 @@ class DynamicModel(ABC):
         """Return the reward's formula read against the states, and what was seen in them."""
         seen = Seen.of(panel, process)
         counts = seen.counts.reshape(-1, process.n_states, process.n_actions).sum(axis=0)
-        log = log_of_states(process.space, process.actions, counts, process.available)
+        log = log_of_states(process.space, process.actions, counts, process.available, process.attributes)
         linear = LinearReward.read(self.utility, log, self.reference)
         most = int((counts.sum(axis=1) > 0).sum()) * (process.n_actions - 1)
         if len(linear.names) > most:
@@ -121,9 +121,14 @@ class DynamicModel(ABC):
             solution=solution,
             n_observations=panel.n_observations,
             n_persons=panel.n_persons,
+            formulas={"": self.utility} if isinstance(self.utility, str) else dict(self.utility),
             transition_log_likelihood=None if transitions is None else transitions.log_likelihood,
             assumptions=(f"discount factor {process.discount:g}, given, not estimated", *_KNOWN),
-            remarks=(*panel.remarks(), *(() if transitions is None else transitions.remarks)),
+            remarks=(
+                *panel.remarks(),
+                *impossible(panel, process),
+                *(() if transitions is None else transitions.remarks),
+            ),
             trail=trail,
         )
 

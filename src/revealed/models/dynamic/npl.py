@@ -62,7 +62,8 @@ class NestedPseudoLikelihood(DynamicModel):
             raise SpecificationError(f"steps must be 1 or more, not {self.steps!r}")
         linear, seen = self.bound(panel, process)
         behaviour = frequencies(seen, process, self.smoothing)
-        params, trail, still, pseudo = self.begin(linear.names), [], 0, None
+        params, still, pseudo = self.begin(linear.names), 0, None
+        trail: list[np.ndarray] = []
         while True:
             pseudo = by_valuation(process, linear, behaviour, pseudo)
             maximum = climbed(self, process, linear, seen, pseudo, params, options)

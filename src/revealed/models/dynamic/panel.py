@@ -5,18 +5,24 @@ Imports its own room, choices and errors.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int
 
+from revealed.choices.kinds import one_array
 from revealed.choices.log import ChoiceLog
-from revealed.errors import DataError, Problem, SpecificationError
+from revealed.choices.tables import as_table
+from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.models.dynamic.space import StateSpace
 
 _DAYS = {"day": 1, "week": 7}
+#: Rows and persons named in an error.
+_SHOWN = 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,10 +44,8 @@ class Panel:
         The labels of the decision makers.
     period : ndarray of int64, shape (n,)
     source : str
-    log : ChoiceLog
-        What it was made of.
-    order : ndarray of int64, shape (n,)
-        The case of the log that each observation is.
+    weight : ndarray of float64, shape (n,), optional
+        How much each choice counts; one by default.
     """
 
     space: StateSpace
@@ -53,8 +57,7 @@ class Panel:
     persons: pa.Array
     period: Int[np.ndarray, " n"]
     source: str
-    log: ChoiceLog
-    order: Int[np.ndarray, " n"]
+    weight: Float[np.ndarray, " n"] | None = None
 
     @classmethod
     def of(
@@ -93,35 +96,106 @@ class Panel:
             )
         if log.counts:
             raise SpecificationError("a panel needs one choice a case, not counts")
-        period = periods(log, unit)
-        person = np.asarray(log.person_codes)
-        order = np.lexsort((period, person))
-        person, period = person[order], period[order]
-        _require_once(log, person, period, order)
-        same = person[1:] == person[:-1]
-        next_one = same & (period[1:] == period[:-1] + 1)
-        following = np.concatenate([np.where(next_one, np.arange(1, len(person)), -1), [-1]]).astype(np.int64)
+        assert log.columns.time is not None
         levels = log.levels_of(log.columns.alternative)
         codes = log.codes(log.columns.alternative, levels)
-        taken = codes[np.asarray(log.chosen_rows)][order].astype(np.int64)
-        state = space.codes(of_cases(log, space.columns), log.source)[order]
-        panel = cls(
+        first = pa.array(log.offsets[:-1])
+        return cls._in_order(
             space,
             tuple(levels.labels),
-            state,
-            taken,
-            following,
-            person,
-            _labels_of(log),
-            period,
+            space.codes(of_cases(log, space.columns), log.source),
+            codes[np.asarray(log.chosen_rows)].astype(np.int64),
+            np.asarray(log.person_codes),
+            labels_of(log),
+            periods(log.table.column(log.columns.time).take(first), unit, log.columns.time, log.source),
             log.source,
-            log,
-            order,
+            after_another,
         )
+
+    @classmethod
+    def from_rows(
+        cls,
+        table: Any,
+        space: StateSpace,
+        *,
+        person: str = "person",
+        time: str = "time",
+        action: str = "action",
+        actions: Sequence[str] | None = None,
+        unit: str | None = None,
+        after_another: bool = False,
+        source: str | None = None,
+    ) -> Panel:
+        """Return the panel of a table with one row for each person and period: the state, and what was done.
+
+        Parameters
+        ----------
+        table : path, Arrow, pandas or polars table
+            CSV or Parquet where it is a path.
+        space : StateSpace
+            Its columns are columns of the table.
+        person, time, action : str
+            The columns of the decision maker, the period, and the action taken.
+        actions : sequence of str, optional
+            The actions in the order wanted; by default those taken, in alphabetical order.
+        unit, after_another
+            As for :meth:`of`.
+        source : str, optional
+            What messages call it.
+
+        Raises
+        ------
+        DataError
+            If a cell is missing, a person has two rows in a period, or an action is none of ``actions``.
+        SpecificationError
+            If there is no such column, or the time is of another kind.
+        """
+        rows, name = as_table(table, labels=(person, action))
+        source = source or name
+        for name in (person, time, action):
+            if name not in rows.column_names:
+                raise SpecificationError(f"no column {name!r} in {source}; {nearest(name, rows.column_names)}")
+            _require_cells(rows.column(name), name, source)
+        taken = pc.cast(rows.column(action), pa.string())
+        labels = tuple(sorted(pc.unique(taken).to_pylist())) if actions is None else tuple(actions)
+        codes = pc.index_in(taken, pa.array(labels, pa.string())).fill_null(-1).to_numpy().astype(np.int64)
+        odd = np.flatnonzero(codes < 0)
+        if len(odd):
+            what = f"an action that is none of {', '.join(labels)}: {taken[int(odd[0])].as_py()}"
+            where = f"column {action!r}"
+            problem = Problem(what, "name all actions", where, tuple((odd[:5] + 1).tolist()), count=len(odd))
+            raise DataError(source, [problem])
+        persons = one_array(rows.column(person).combine_chunks()).dictionary_encode()
+        return cls._in_order(
+            space,
+            labels,
+            space.codes(rows, source),
+            codes,
+            persons.indices.to_numpy().astype(np.int64),
+            persons.dictionary,
+            periods(rows.column(time), unit, time, source),
+            source,
+            after_another,
+        )
+
+    @classmethod
+    def _in_order(
+        cls,
+        space: StateSpace,
+        actions: tuple[str, ...],
+        state: Int[np.ndarray, " n"],
+        action: Int[np.ndarray, " n"],
+        person: Int[np.ndarray, " n"],
+        persons: pa.Array,
+        period: Int[np.ndarray, " n"],
+        source: str,
+        after_another: bool,
+    ) -> Panel:
+        order, following = linked(person, period, persons, source)
+        person, period = person[order].astype(np.int64), period[order]
+        panel = cls(space, actions, state[order], action[order], following, person, persons, period, source)
         panel._require_taken()
-        if not after_another:
-            return panel
-        return panel._only(np.concatenate([[False], next_one]))
+        return panel._only(np.concatenate([[False], following[:-1] >= 0])) if after_another else panel
 
     @property
     def n_observations(self) -> int:
@@ -147,7 +221,7 @@ class Panel:
         """Return how often each action was taken in each state."""
         n_actions = len(self.actions)
         cell = self.state * n_actions + self.action
-        found = np.bincount(cell, minlength=self.space.n_states * n_actions)
+        found = np.bincount(cell, self.weight, minlength=self.space.n_states * n_actions)
         return found.reshape(-1, n_actions).astype(np.float64)
 
     def remarks(self) -> tuple[str, ...]:
@@ -179,9 +253,14 @@ class Panel:
             raise DataError(self.source, [problem])
         place = np.where(kept, np.cumsum(kept) - 1, -1)
         following = np.where(self.following >= 0, place[self.following], -1)[kept]
-        parts = (self.state[kept], self.action[kept], following, self.person[kept])
-        return Panel(
-            self.space, self.actions, *parts, self.persons, self.period[kept], self.source, self.log, self.order[kept]
+        return replace(
+            self,
+            state=self.state[kept],
+            action=self.action[kept],
+            following=following,
+            person=self.person[kept],
+            period=self.period[kept],
+            weight=None if self.weight is None else self.weight[kept],
         )
 
     def _require_taken(self) -> None:
@@ -193,7 +272,30 @@ class Panel:
             raise DataError(self.source, problems)
 
 
-def _labels_of(log: ChoiceLog) -> pa.Array:
+def linked(
+    person: Int[np.ndarray, " n"], period: Int[np.ndarray, " n"], persons: pa.Array, source: str
+) -> tuple[Int[np.ndarray, " n"], Int[np.ndarray, " n"]]:
+    """Return the order of person and time, and in that order the place of each one's next period, or -1.
+
+    Raises
+    ------
+    DataError
+        If a person, whose label is in ``persons``, has two choices in a period.
+    """
+    order = np.lexsort((period, person))
+    person, period = person[order].astype(np.int64), period[order]
+    same = person[1:] == person[:-1]
+    twice = np.flatnonzero(same & (period[1:] == period[:-1]))
+    if len(twice):
+        names = [f"{persons[int(person[place])].as_py()} in period {period[place]}" for place in twice[:_SHOWN]]
+        what = f"persons with two choices in one period: {', '.join(names)}"
+        raise DataError(source, [Problem(what, "give each period one choice, or count time finer", count=len(twice))])
+    next_one = same & (period[1:] == period[:-1] + 1)
+    following = np.concatenate([np.where(next_one, np.arange(1, len(person)), -1), [-1]]).astype(np.int64)
+    return order, following
+
+
+def labels_of(log: ChoiceLog) -> pa.Array:
     """Return the label of each person, in the order of the log's codes."""
     assert log.columns.person is not None
     codes = np.asarray(log.person_codes)
@@ -226,18 +328,16 @@ def of_cases(log: ChoiceLog, names: tuple[str, ...]) -> pa.Table:
     return pa.table(columns)
 
 
-def periods(log: ChoiceLog, unit: str | None) -> Int[np.ndarray, " cases"]:
-    """Return the period of each case: whole numbers as they are, dates counted in units.
+def periods(column: pa.ChunkedArray, unit: str | None, name: str, source: str) -> Int[np.ndarray, " rows"]:
+    """Return the period of each cell: whole numbers as they are, dates counted in units.
 
     Raises
     ------
     SpecificationError
         If the time is of another kind, or the unit is missing or unknown.
     DataError
-        If a time is missing or no whole number.
+        If a time is no whole number.
     """
-    assert log.columns.time is not None
-    column = log.table.column(log.columns.time).take(pa.array(log.offsets[:-1]))
     kind = column.type
     if pa.types.is_temporal(kind):
         if unit == "month":
@@ -253,18 +353,14 @@ def periods(log: ChoiceLog, unit: str | None) -> Int[np.ndarray, " cases"]:
     times = column.to_numpy().astype(np.float64)
     odd = np.flatnonzero(times != np.floor(times))
     if len(odd):
-        cases = tuple(str(log.case_labels[int(case)].as_py()) for case in odd[:5])
-        where = f"column {log.columns.time!r}"
-        problem = Problem("times that are no whole numbers", "number the periods", where, cases=cases, count=len(odd))
-        raise DataError(log.source, [problem])
+        what = f"times that are no whole numbers: {', '.join(f'{times[place]:g}' for place in odd[:_SHOWN])}"
+        raise DataError(source, [Problem(what, "number the periods", f"column {name!r}", count=len(odd))])
     return np.asarray(times.astype(np.int64))
 
 
-def _require_once(log: ChoiceLog, person: np.ndarray, period: np.ndarray, order: np.ndarray) -> None:
-    twice = np.flatnonzero((person[1:] == person[:-1]) & (period[1:] == period[:-1]))
-    if not len(twice):
-        return
-    cases = tuple(str(log.case_labels[int(order[place])].as_py()) for place in twice[:5])
-    what = "persons with two choices in one period"
-    problem = Problem(what, "give each period one choice, or count time finer", cases=cases, count=len(twice))
-    raise DataError(log.source, [problem])
+def _require_cells(column: pa.ChunkedArray, name: str, source: str) -> None:
+    missing = np.flatnonzero(pc.is_null(column, nan_is_null=True).to_numpy())
+    if len(missing):
+        rows = tuple((missing[:_SHOWN] + 1).tolist())
+        problem = Problem("cells are missing", "fill them, or leave the rows out", f"column {name!r}", rows)
+        raise DataError(source, [problem])

@@ -8,7 +8,7 @@ A decision maker in state :math:`s` who takes action :math:`a` earns :math:`r(s,
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -44,6 +44,8 @@ class DecisionProcess:
         Which actions can be taken in which state; all by default.
     scale : float
         :math:`\alpha`, the scale of the shocks.
+    attributes : mapping from str to ndarray of float64, shape (S, A)
+        What an action is like in a state, for formulas: what is paid, say. Columns of states are there by themselves.
     """
 
     space: StateSpace
@@ -53,6 +55,7 @@ class DecisionProcess:
     horizon: int | None = None
     available: Bool[np.ndarray, "S A"] | None = None
     scale: float = 1.0
+    attributes: Mapping[str, Float[np.ndarray, "S A"]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         n_states = self.space.n_states
@@ -75,6 +78,11 @@ class DecisionProcess:
             nothing = np.flatnonzero(~self.available.any(axis=1))
             if len(nothing):
                 raise SpecificationError(f"no action is available in state {self.space.label(int(nothing[0]))}")
+        for name, values in self.attributes.items():
+            if name in self.space.columns:
+                raise SpecificationError(f"{name!r} is a column of states already; give the attribute another name")
+            if values.shape != (n_states, len(self.actions)) or not np.isfinite(values[self.mask]).all():
+                raise SpecificationError(f"{name!r} must be a finite number for each state and action available there")
         self._require_rows()
 
     @classmethod
@@ -87,6 +95,7 @@ class DecisionProcess:
         horizon: int | None = None,
         available: Bool[np.ndarray, "S A"] | None = None,
         scale: float = 1.0,
+        attributes: Mapping[str, Float[np.ndarray, "S A"]] | None = None,
     ) -> DecisionProcess:
         """Return the process of ``{action: matrix}``, whole or sparse of any kind, each of shape (S, S).
 
@@ -98,7 +107,7 @@ class DecisionProcess:
             If rows of transitions are no probabilities, with their states.
         """
         matrices = tuple(as_transitions(matrix) for matrix in transitions.values())
-        return cls(space, tuple(transitions), matrices, discount, horizon, available, scale)
+        return cls(space, tuple(transitions), matrices, discount, horizon, available, scale, attributes or {})
 
     @property
     def n_states(self) -> int:

@@ -119,7 +119,7 @@ def frequencies(seen: Seen, process: DecisionProcess, smoothing: float) -> Float
     guess = guess / guess.sum(axis=1, keepdims=True)
     total = seen.counts.sum(axis=1, keepdims=True)
     found = (seen.counts + smoothing * guess) / np.where(total + smoothing > 0, total + smoothing, 1.0)
-    return np.where(total + smoothing > 0, found, guess)
+    return np.asarray(np.where(total + smoothing > 0, found, guess))
 
 
 def climbed(

@@ -28,11 +28,13 @@ def log_of_states(
     actions: tuple[str, ...],
     counts: Float[np.ndarray, "S A"],
     available: Bool[np.ndarray, "S A"] | None = None,
+    attributes: Mapping[str, Float[np.ndarray, "S A"]] | None = None,
 ) -> ChoiceLog:
     """Return a choice log of counts in which each state is a case and each action an alternative."""
     n_states, n_actions = counts.shape
+    attributes = attributes or {}
     for role in ("case", "alternative", "chosen", "available"):
-        if role in space.columns:
+        if role in space.columns or role in attributes:
             raise SpecificationError(f"a column of the state cannot be called {role!r}; give it another name")
     columns: dict[str, pa.Array] = {
         "case": pa.array(np.repeat(np.arange(n_states), n_actions)),
@@ -45,8 +47,11 @@ def log_of_states(
         columns["available"] = pa.array(available.ravel())
     each = pa.array(np.repeat(np.arange(n_states), n_actions))
     columns |= {name: space.table.column(name).take(each) for name in space.columns}
+    columns |= {name: pa.array(values.ravel()) for name, values in attributes.items()}
     roles = Columns(available=None if available is None else "available")
-    return ChoiceLog.from_table(pa.table(columns), roles, counts=True, attributes=space.columns, source="states")
+    return ChoiceLog.from_table(
+        pa.table(columns), roles, counts=True, attributes=(*space.columns, *attributes), source="states"
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,6 +84,11 @@ class LinearReward:
         self.design.require_clean(self.log)
         matrix = self.design.matrix(self.log)
         return np.ascontiguousarray(matrix.reshape(len(self.names), self.log.n_cases, -1).transpose(1, 2, 0))
+
+    @property
+    def counts(self) -> Float[np.ndarray, "S A"]:
+        """How often each action was taken in each state."""
+        return self.log.numbers("chosen").reshape(self.log.n_cases, -1)
 
     def of(self, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, "S A"]:
         """Return the rewards."""

@@ -161,7 +161,7 @@ def _settled(under: Transitions, discount: float, flow: np.ndarray, found: np.nd
     enough = _RESIDUAL * np.maximum(np.abs(flow).max(axis=0), 1e-300)
 
     def left(guess: np.ndarray) -> np.ndarray:
-        return flow - guess + discount * (under @ guess)
+        return np.asarray(flow - guess + discount * (under @ guess))
 
     residual = left(found)
     shadow, direction = residual.copy(), residual.copy()

@@ -1,12 +1,12 @@
-"""Transitions estimated from a panel: by counts, or by increments along a column. Imports its own room and errors."""
+"""Transitions estimated from a panel: by counts, by increments, column by column. Imports its own room and errors."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy import sparse
 
 from revealed.errors import DataError, Problem, SpecificationError
@@ -156,3 +156,121 @@ def _rising(shape: tuple[int, ...], axis: int, share: np.ndarray, restart: int |
     matrix = sparse.csr_array((weight, (came, np.concatenate(went))), shape=(n_states, n_states))
     matrix.sum_duplicates()
     return matrix
+
+
+#: The next level of a column, by rule: from ``{column: its cell in each state}`` and an action, a cell for each state.
+Rule = Callable[[Mapping[str, np.ndarray], str], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A column whose next level depends on its level, and on other columns, by shares of the moves seen.
+
+    Parameters
+    ----------
+    given : tuple of str
+        Further columns that it depends on; ``"action"`` for the action.
+    """
+
+    given: tuple[str, ...] = ()
+
+
+def by_columns(panel: Panel, columns: Mapping[str, Rule | Counted]) -> EstimatedTransitions:
+    """Estimate column by column, each independent of the others given where one was and what one did.
+
+    Parameters
+    ----------
+    panel : Panel
+    columns : mapping from column to Rule or Counted
+        How each column of the state moves: by a rule that is known, or by shares seen.
+
+    Returns
+    -------
+    EstimatedTransitions
+        The log-likelihood is that of the columns counted. Where a column was never seen to move from, it stays.
+
+    Raises
+    ------
+    SpecificationError
+        If a column of the state is missing, another is named, or a rule leads to what is no level.
+    """
+    space = panel.space
+    if set(columns) != set(space.columns):
+        odd = sorted(set(columns) ^ set(space.columns))
+        raise SpecificationError(f"say for each column of the state, and no other, how it moves: {odd[0]!r}")
+    place = dict(zip(space.columns, np.unravel_index(np.arange(space.n_states), space.shape), strict=True))
+    cells = {name: space.column(name) for name in space.columns}
+    total, parts = 0.0, {}
+    remarks: list[str] = []
+    for name in space.columns:
+        how = columns[name]
+        if isinstance(how, Counted):
+            parts[name], gain, remark = _counted_column(panel, name, how, place)
+            total, remarks = total + gain, [*remarks, *remark]
+        else:
+            parts[name] = [
+                ruled_column(space.levels[name], how(cells, action), name, action) for action in panel.actions
+            ]
+    matrices = tuple(
+        joint([parts[name][action] for name in space.columns], space.n_states) for action in range(len(panel.actions))
+    )
+    return EstimatedTransitions(matrices, total, len(panel.moves), tuple(remarks))
+
+
+def _counted_column(
+    panel: Panel, name: str, how: Counted, place: Mapping[str, np.ndarray]
+) -> tuple[list[Transitions], float, list[str]]:
+    """Return a column's next levels by state for each action, the log-likelihood of its moves, and remarks."""
+    known = [one for one in how.given if one != "action"]
+    for one in known:
+        if one not in place:
+            raise SpecificationError(f"{name!r} given {one!r}: there is no such column of the state")
+    n_levels, n_actions = len(panel.space.levels[name]), len(panel.actions)
+    cell = place[name].copy()
+    for one in known:
+        if one != name:
+            cell = cell * len(panel.space.levels[one]) + place[one]
+    acts = n_actions if "action" in how.given else 1
+    n_cells = int(cell.max()) + 1
+    came = cell[panel.state[panel.moves]] * acts + (panel.action[panel.moves] if acts > 1 else 0)
+    went = place[name][panel.arrived]
+    counts = (
+        np.bincount(came * n_levels + went, minlength=n_cells * acts * n_levels).reshape(-1, n_levels).astype(float)
+    )
+    rows = counts.sum(axis=1, keepdims=True)
+    level = np.zeros(n_cells, dtype=np.int64)
+    level[cell] = place[name]
+    stays = np.eye(n_levels)[np.repeat(level, acts)]
+    share = np.where(rows > 0, counts / np.where(rows > 0, rows, 1.0), stays)
+    some = counts > 0
+    gain = float(counts[some] @ np.log(share[some]))
+    present = np.zeros(n_cells, bool)
+    present[cell] = True
+    never = int(((rows[:, 0] == 0) & np.repeat(present, acts)).sum())
+    remark = [f"{name}: {never} of the rows it could move from were never seen; it stays there"] if never else []
+    each = [sparse.csr_array(share[cell * acts + (action if acts > 1 else 0)]) for action in range(n_actions)]
+    return each, gain, remark
+
+
+def ruled_column(levels: np.ndarray, after: np.ndarray, name: str, action: str) -> Transitions:
+    """Return a column's next level by state, shape (S, levels), where a rule says its cell."""
+    order = np.argsort(levels)
+    found = order[np.minimum(np.searchsorted(levels, after, sorter=order), len(levels) - 1)]
+    odd = np.flatnonzero(levels[found] != after)
+    if len(odd):
+        raise SpecificationError(f"the rule of {name!r} leads from {action!r} to {after[odd[0]]!r}, which is no level")
+    shape = (len(after), len(levels))
+    return sparse.csr_array((np.ones(len(after)), (np.arange(len(after)), found)), shape=shape)
+
+
+def joint(parts: list[Transitions], n_states: int) -> Transitions:
+    """Return the matrix of independent columns: row by row, the product of their probabilities."""
+    row: Int[np.ndarray, " cells"] = np.arange(n_states)
+    code, weight = np.zeros(n_states, dtype=np.int64), np.ones(n_states)
+    for part in parts:
+        several = np.diff(part.indptr)[row]
+        first = np.repeat(np.cumsum(several) - several, several)
+        cell = np.repeat(part.indptr[row], several) + np.arange(int(several.sum())) - first
+        row, code = np.repeat(row, several), np.repeat(code, several) * part.shape[1] + part.indices[cell]
+        weight = np.repeat(weight, several) * part.data[cell]
+    return sparse.csr_array((weight, (row, code)), shape=(n_states, n_states))

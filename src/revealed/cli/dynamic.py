@@ -1,0 +1,355 @@
+"""``revealed dynamic``: what people value who look ahead, from their choices. Imports report to choices when run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from revealed.cli.data import text_format
+from revealed.cli.exits import NOT_SOUND
+from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
+from revealed.cli.options import Json, Report, TextOptions
+from revealed.cli.results import require_writable, write_report
+from revealed.cli.screen import Screen, remark
+from revealed.errors import SpecificationError, nearest
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from revealed.models.dynamic import DecisionProcess, DynamicModel, EstimatedTransitions, Panel, StateSpace
+
+_PANEL = "The panel"
+_WORLD = "The world"
+_REWARD = "The reward"
+
+#: The estimators by the name the command line has for them.
+ESTIMATORS = {"npl": "NestedPseudoLikelihood", "nfxp": "NestedFixedPoint", "ccp": "ConditionalChoice"}
+
+
+@dataclass(frozen=True)
+class PanelOptions:
+    """Which column of a panel is what."""
+
+    states: Annotated[
+        str,
+        typer.Option(
+            help="The columns that tell the state, with commas; levels are those seen, or as given: plan,mileage=0:89.",
+            metavar="COLUMN,…",
+            rich_help_panel=_PANEL,
+        ),
+    ]
+    person: Annotated[str, typer.Option(help="The decision maker.", metavar="COLUMN", rich_help_panel=_PANEL)] = (
+        "person"
+    )
+    time: Annotated[str, typer.Option(help="The period.", metavar="COLUMN", rich_help_panel=_PANEL)] = "time"
+    actions: Annotated[
+        str | None,
+        typer.Option(
+            help="What was done. (default: action, or alternative where chosen is true)",
+            metavar="COLUMN",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    chosen: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the file has a row for each action that could be taken: true for the one that was. "
+            "(default: chosen, if there)",
+            metavar="COLUMN",
+            rich_help_panel=_PANEL,
+        ),
+    ] = None
+    unit: Annotated[
+        str | None,
+        typer.Option(help="What a period is, where times are dates: day, week or month.", rich_help_panel=_PANEL),
+    ] = None
+    after_another: Annotated[
+        bool,
+        typer.Option(
+            "--after-another",
+            help="Leave out the first period of each person and those after gaps, as Rust (1987) does.",
+            rich_help_panel=_PANEL,
+        ),
+    ] = False
+
+
+@dataclass(frozen=True)
+class WorldOptions:
+    """What decision makers face."""
+
+    discount: Annotated[
+        float, typer.Option(help="What a reward a period later counts.", min=0.0, max=1.0, rich_help_panel=_WORLD)
+    ]
+    horizon: Annotated[
+        int | None,
+        typer.Option(help="Periods until all ends; without it, never.", min=1, metavar="N", rich_help_panel=_WORLD),
+    ] = None
+    moves: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How a column of the state moves: mileage=rises (by as much from every level), plan=stays, "
+            "price=shares (of the moves seen from each level), use=shares:plan,action (given other columns and the "
+            "action). Repeat it for each. (default: shares of the moves seen from each whole state and action)",
+            metavar="COLUMN=HOW",
+            rich_help_panel=_WORLD,
+        ),
+    ] = None
+    restart: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="The level from which a column that rises does so after an action: replace=0.",
+            metavar="ACTION=LEVEL",
+            rich_help_panel=_WORLD,
+        ),
+    ] = None
+    available: Annotated[
+        list[str] | None,
+        typer.Option(
+            help='Where an action can be taken, as a condition on the state: "annual: left == 0". Repeat it.',
+            metavar="ACTION:CONDITION",
+            rich_help_panel=_WORLD,
+        ),
+    ] = None
+
+
+@dataclass(frozen=True)
+class RewardOptions:
+    """What is estimated, and how."""
+
+    reward: Annotated[
+        list[str],
+        typer.Option(
+            help='The formula of the reward: "C(action) + price". Or one per action, the option repeated: '
+            '"replace=asc", "keep=mileage".',
+            metavar="FORMULA",
+            rich_help_panel=_REWARD,
+        ),
+    ]
+    anchor: Annotated[
+        str | None,
+        typer.Option(
+            help="The action whose reward is zero everywhere, where others have a formula each.",
+            metavar="ACTION",
+            rich_help_panel=_REWARD,
+        ),
+    ] = None
+    estimator: Annotated[
+        str,
+        typer.Option(
+            help="npl (nested pseudo-likelihood), nfxp (nested fixed point), or ccp (two steps).",
+            metavar="NAME",
+            rich_help_panel=_REWARD,
+        ),
+    ] = "npl"
+    renewal: Annotated[
+        str | None,
+        typer.Option(
+            help="For ccp: an action after which the past does not matter.", metavar="ACTION", rich_help_panel=_REWARD
+        ),
+    ] = None
+    fix: Annotated[
+        list[str] | None,
+        typer.Option(help="Hold a parameter: price=-1.", metavar="NAME=VALUE", rich_help_panel=_REWARD),
+    ] = None
+    bound: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep a parameter between: price=:0.", metavar="NAME=LOW:HIGH", rich_help_panel=_REWARD),
+    ] = None
+    ridge: Annotated[
+        float, typer.Option(help="Pull all parameters towards zero, this strongly.", min=0.0, rich_help_panel=_REWARD)
+    ] = 0.0
+
+
+def dynamic(
+    panel: Annotated[
+        Path,
+        typer.Argument(help="A CSV or Parquet file: a row per person and period, state and action.", metavar="PANEL"),
+    ],
+    columns: PanelOptions,
+    world: WorldOptions,
+    reward: RewardOptions,
+    text: TextOptions,
+    out: Annotated[
+        Path | None, typer.Option(help="Save the fit, for whatif.", rich_help_panel="Results", metavar="FILE")
+    ] = None,
+    report: Report = None,
+    json: Json = False,
+) -> None:
+    """Estimate what people value from what they choose over time, looking ahead.
+
+    The file has one row per person and period: the state they were in and what they did. To try it on real choices:
+
+    revealed datasets rust_buses --export buses.csv
+    """
+    screen = Screen(json)
+    require_writable(report, out)
+    with screen.working(f"Reading {panel}"):
+        seen = panel_of(panel, columns, text)
+        transitions, process = process_of(seen, world)
+    with screen.working("Estimating"):
+        fitted = model_of(reward, seen.actions).fit(seen, process, transitions=transitions)
+    summary = fitted.summary()
+    screen.show(summary)
+    if out is not None:
+        fitted.save(out)
+        remark(f"Wrote {out}")
+    write_report(report, summary, f"{fitted.method}: {panel.name}")
+    screen.document({"fit": str(out) if out else None, **summary.to_dict()})
+    if not summary.sound:
+        raise typer.Exit(NOT_SOUND)
+
+
+def panel_of(path: Path, columns: PanelOptions, text: TextOptions) -> Panel:
+    """Return the panel in a file of either form: a row per person and period, or one per action too.
+
+    Raises
+    ------
+    DataError, SpecificationError
+        For columns that are not there, cells that are missing, and periods with two choices.
+    """
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    from revealed.choices.tables import as_table, rows_where
+    from revealed.models.dynamic import Panel
+
+    action = columns.actions or "action"
+    table, name = as_table(path, text_format(text), (columns.person, action))
+    if columns.actions is None and action not in table.column_names and "alternative" in table.column_names:
+        action = "alternative"
+    space = _space_of(table, name, columns.states)
+    actions = None
+    chosen = columns.chosen or ("chosen" if "chosen" in table.column_names and action == "alternative" else None)
+    if chosen is not None and action in table.column_names:
+        actions = sorted(pc.unique(pc.cast(table.column(action), pa.string())).drop_null().to_pylist())
+        table = table.filter(pa.array(rows_where(table, f"`{chosen}` != 0", name)))
+    return Panel.from_rows(
+        table,
+        space,
+        person=columns.person,
+        time=columns.time,
+        action=action,
+        actions=actions,
+        unit=columns.unit,
+        after_another=columns.after_another,
+        source=name,
+    )
+
+
+def process_of(panel: Panel, options: WorldOptions) -> tuple[EstimatedTransitions, DecisionProcess]:
+    """Return what decision makers face, transitions estimated from the panel."""
+    from revealed.models.dynamic import DecisionProcess
+
+    moved = _transitions(panel, pairs_of(options.moves, "--moves"), numbers_of(options.restart, "--restart"))
+    available = _available(panel, options.available or [])
+    process = DecisionProcess(panel.space, panel.actions, moved.matrices, options.discount, options.horizon, available)
+    return moved, process
+
+
+def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
+    """Return the estimator that options describe."""
+    from revealed.models import dynamic
+
+    if options.estimator not in ESTIMATORS:
+        raise SpecificationError(f"no estimator {options.estimator!r}; {nearest(options.estimator, ESTIMATORS)}")
+    utility = utility_of(options.reward, "--reward")
+    if options.anchor is not None:
+        if options.anchor not in actions:
+            raise SpecificationError(f"--anchor: nobody takes {options.anchor!r}; {nearest(options.anchor, actions)}")
+        if isinstance(utility, str):
+            raise SpecificationError(
+                "--anchor goes with a formula for each other action: --reward 'annual=asc + price'"
+            )
+        if options.anchor in utility:
+            raise SpecificationError(f"{options.anchor!r} is the anchor and has a formula; leave out one of them")
+        utility = {options.anchor: "0", **utility}
+    more: dict[str, Any] = {}
+    if options.renewal is not None:
+        if options.estimator != "ccp":
+            raise SpecificationError("--renewal goes with --estimator ccp")
+        more["renewal"] = options.renewal
+    found: DynamicModel = getattr(dynamic, ESTIMATORS[options.estimator])(
+        utility=utility,
+        fixed=numbers_of(options.fix, "--fix"),
+        bounds=spans_of(options.bound, "--bound"),
+        ridge=options.ridge,
+        **more,
+    )
+    return found
+
+
+def _space_of(table: pa.Table, source: str, text: str) -> StateSpace:
+    import pyarrow.compute as pc
+
+    from revealed.models.dynamic import StateSpace
+
+    levels: dict[str, list[Any]] = {}
+    for part in text.split(","):
+        name, _, given = (piece.strip() for piece in part.partition("="))
+        if not name or name in levels:
+            raise SpecificationError(f"--states names columns, each once, with commas between, not {text!r}")
+        if name not in table.column_names:
+            raise SpecificationError(f"--states: no column {name!r} in {source}; {nearest(name, table.column_names)}")
+        levels[name] = _levels(given, name) if given else sorted(pc.unique(table.column(name).drop_null()).to_pylist())
+    return StateSpace.grid(**levels)
+
+
+def _levels(text: str, name: str) -> list[Any]:
+    low, colon, high = text.partition(":")
+    whole = [part.strip().lstrip("-").isdigit() for part in (low, high)]
+    if colon and all(whole) and int(low) < int(high):
+        return list(range(int(low), int(high) + 1))
+    if "|" in text and not colon:
+        return [part.strip() for part in text.split("|")]
+    raise SpecificationError(f"--states {name}={text}: levels are whole numbers 0:89, or labels none|monthly|annual")
+
+
+def _transitions(panel: Panel, moves: dict[str, str], restart: dict[str, float]) -> EstimatedTransitions:
+    from revealed.models.dynamic import Counted, by_columns, by_increments, counted
+
+    rising = [name for name, how in moves.items() if how == "rises"]
+    if rising:
+        others = [name for name in moves if name not in rising and moves[name] != "stays"]
+        if len(rising) > 1 or others:
+            raise SpecificationError("--moves: with a column that rises, all others stay")
+        return by_increments(panel, rising[0], restart=restart)
+    if restart:
+        raise SpecificationError("--restart goes with --moves COLUMN=rises")
+    if not moves:
+        return counted(panel)
+    columns: dict[str, Any] = {}
+    for name, how in moves.items():
+        kind, _, given = how.partition(":")
+        if kind == "shares":
+            columns[name] = Counted(tuple(one.strip() for one in given.split(",") if one.strip()))
+        elif how == "stays":
+            columns[name] = _staying(name)
+        else:
+            raise SpecificationError(f"--moves {name}={how}: a column rises, stays, or moves by shares")
+    return by_columns(panel, columns)
+
+
+def _staying(name: str) -> Any:
+    return lambda cells, _: cells[name]
+
+
+def _available(panel: Panel, given: list[str]) -> np.ndarray | None:
+    import numpy as np
+
+    from revealed.choices.tables import rows_where
+
+    if not given:
+        return None
+    found = np.ones((panel.space.n_states, len(panel.actions)), dtype=bool)
+    for text in given:
+        action, colon, condition = (part.strip() for part in text.partition(":"))
+        if not colon or action not in panel.actions:
+            raise SpecificationError(
+                f"--available {text!r}: write an action, a colon and a condition; {nearest(action, panel.actions)}"
+            )
+        found[:, panel.actions.index(action)] &= rows_where(panel.space.table, condition, "states")
+    return found

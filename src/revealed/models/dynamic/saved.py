@@ -1,0 +1,121 @@
+"""Fits of decision processes as JSON-ready data and back, without pickle. Imports its own room, models and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from revealed.errors import RevealedError
+from revealed.evidence import Evidence, Status
+from revealed.files import names_to_numbers, numbers_to_names
+from revealed.models.design import Design
+from revealed.models.dynamic.fit import DynamicFit
+from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.reward import LinearReward, log_of_states
+from revealed.models.dynamic.solve import solved
+from revealed.models.dynamic.space import StateSpace
+
+#: What a file says it is, and the version of its form.
+KIND = "dynamic fit"
+FORMAT = 1
+
+_PLAIN = ("method", "citation", "n_observations", "n_persons", "transition_log_likelihood", "errors")
+
+
+def data_of(fit: DynamicFit) -> dict[str, Any]:
+    """Return all of a fit but its ledger of persons, and the steps it took, as JSON-ready data."""
+    data = {
+        "kind": KIND,
+        "format": FORMAT,
+        **{name: getattr(fit, name) for name in _PLAIN},
+        "process": _data_of_process(fit.process),
+        "design": fit.linear.design.to_dict(),
+        "counts": fit.linear.counts.tolist(),
+        "formulas": dict(fit.formulas),
+        "params": fit.params.tolist(),
+        "free": fit.free.tolist(),
+        "evidence": fit.evidence.to_dict(),
+        "status": fit.status.to_dict(),
+        "covariances": {kind: matrix.tolist() for kind, matrix in fit.covariances.items()},
+        "value": fit.solution.value.tolist(),
+        "assumptions": list(fit.assumptions),
+        "remarks": list(fit.remarks),
+    }
+    return dict(numbers_to_names(data))
+
+
+def fit_of(data: Mapping[str, Any]) -> DynamicFit:
+    """Return the fit of :func:`data_of`; its process is solved again, from the values saved.
+
+    Raises
+    ------
+    RevealedError
+        If the data are of something else, or of a newer version.
+    KeyError, TypeError, ValueError
+        If parts are missing or spoiled.
+    """
+    if data.get("kind") != KIND:
+        raise RevealedError("this is no saved dynamic fit; save one with fit.save(path) or revealed dynamic --out")
+    if data["format"] != FORMAT:
+        raise RevealedError(
+            f"this fit was saved in format {data['format']}, this version reads {FORMAT}; fit again or upgrade"
+        )
+    data = names_to_numbers(dict(data))
+    process = _process_of(data["process"])
+    counts = np.array(data["counts"], dtype=np.float64)
+    log = log_of_states(process.space, process.actions, counts, process.available, process.attributes)
+    linear = LinearReward(Design.from_dict(data["design"]), log)
+    params = np.array(data["params"], dtype=np.float64)
+    start = np.array(data["value"], dtype=np.float64)
+    return DynamicFit(
+        **{name: data[name] for name in _PLAIN},
+        process=process,
+        linear=linear,
+        formulas=dict(data["formulas"]),
+        params=params,
+        free=np.array(data["free"], dtype=bool),
+        evidence=Evidence.from_dict(data["evidence"]),
+        status=Status.from_dict(data["status"]),
+        covariances={kind: np.array(matrix, dtype=np.float64) for kind, matrix in data["covariances"].items()},
+        solution=solved(process, linear.of(params), start if process.horizon is None else None),
+        assumptions=tuple(data["assumptions"]),
+        remarks=tuple(data["remarks"]),
+    )
+
+
+def _data_of_process(process: DecisionProcess) -> dict[str, Any]:
+    return {
+        "space": process.space.to_dict(),
+        "actions": list(process.actions),
+        "discount": process.discount,
+        "horizon": process.horizon,
+        "scale": process.scale,
+        "available": None if process.available is None else process.available.tolist(),
+        "attributes": {name: values.tolist() for name, values in process.attributes.items()},
+        "transitions": [
+            {"starts": matrix.indptr.tolist(), "states": matrix.indices.tolist(), "probabilities": matrix.data.tolist()}
+            for matrix in process.transitions
+        ],
+    }
+
+
+def _process_of(data: Mapping[str, Any]) -> DecisionProcess:
+    space = StateSpace.from_dict(data["space"])
+    shape = (space.n_states, space.n_states)
+    matrices = tuple(
+        sparse.csr_array((np.array(each["probabilities"]), np.array(each["states"]), np.array(each["starts"])), shape)
+        for each in data["transitions"]
+    )
+    return DecisionProcess(
+        space,
+        tuple(data["actions"]),
+        matrices,
+        data["discount"],
+        data["horizon"],
+        None if data["available"] is None else np.array(data["available"], dtype=bool),
+        data["scale"],
+        {name: np.array(values, dtype=np.float64) for name, values in data["attributes"].items()},
+    )

@@ -1,0 +1,121 @@
+"""``dynamic``, and ``whatif`` over time."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+from revealed.models.dynamic import DynamicFit
+from tests.cli.conftest import Invoke
+
+BUSES = (
+    *("--states", "mileage_bin=0:89", "--discount", "0.9999"),
+    *("--moves", "mileage_bin=rises", "--restart", "replace=0", "--after-another"),
+)
+REWARD = ("--reward", "replace=asc", "--reward", "keep=mileage_bin")
+
+
+@pytest.fixture
+def buses(invoke: Invoke, folder: Path) -> Path:
+    """Return Rust's buses as a file, a row for each action."""
+    invoke("datasets", "rust_buses", "--export", "buses.csv")
+    return folder / "buses.csv"
+
+
+@pytest.fixture
+def plans(folder: Path) -> Path:
+    """Return forty people who have a plan or none over a year, a row a month."""
+    path = folder / "plans.csv"
+    with path.open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["person", "time", "plan", "season", "action"])
+        for person in range(40):
+            plan = "none"
+            for month in range(12):
+                season = "winter" if month < 6 else "summer"
+                action = ("join" if (person + month) % 5 == 0 else "wait") if plan == "none" else "leave"
+                action = "wait" if plan == "some" and (person * 7 + month) % 3 else action
+                rows.writerow([person, month, plan, season, action])
+                plan = {"join": "some", "leave": "none", "wait": plan}[action]
+    return path
+
+
+def test_buses_from_the_command_line(invoke: Invoke, buses: Path) -> None:
+    told = json.loads(invoke("dynamic", buses, *BUSES, *REWARD, "--out", "fit.json", "--json").stdout)
+    found = {row["name"]: row["estimate"] for row in told["estimates"]}
+    assert found == pytest.approx({"asc[replace]": -9.8054, "mileage_bin": -0.00258}, rel=1e-2)
+    fit = DynamicFit.load("fit.json")
+    assert fit["asc[replace]"] == found["asc[replace]"]
+    again = json.loads(invoke("dynamic", buses, *BUSES, *REWARD, "--estimator", "nfxp", "--json").stdout)
+    assert {row["name"]: row["estimate"] for row in again["estimates"]} == pytest.approx(found, rel=1e-3)
+
+
+def test_what_if_over_time(invoke: Invoke, buses: Path, folder: Path) -> None:
+    invoke("dynamic", buses, *BUSES, *REWARD, "--out", "fit.json", "--report", "fit.html")
+    assert "Observed choices" in (folder / "fit.html").read_text()
+    options = ("--set", "mileage_bin *= 1.2", "--months", 6, "--cohort", "mileage_bin > 50", "--leaving", "replace")
+    shown = invoke("whatif", "fit.json", *options, "--report", "what.html").stdout
+    assert "After 6 periods, if mileage_bin *= 1.2" in shown
+    assert "mileage_bin > 50" in shown
+    assert "all others" in shown
+    assert (folder / "what.html").read_text().count("<svg") == 1
+    told = json.loads(invoke("whatif", "fit.json", *options, "--json").stdout)
+    everyone = told["segments"][0]
+    assert len(everyone["after"]["keep"]["value"]) == 6
+    assert everyone["difference"]["replace"]["low"][0] > 0
+    less = json.loads(invoke("whatif", "fit.json", "--patience", 0.9, "--months", 2, "--json").stdout)
+    assert less["changes"] == ["discount = 0.9"]
+
+
+def test_a_row_a_month_with_columns_that_move_by_themselves(invoke: Invoke, plans: Path) -> None:
+    where = ("--states", "plan=none|some,season", "--discount", 0.9)
+    moves = ("--moves", "plan=shares:action", "--moves", "season=shares")
+    only = ("--available", "join: plan == 'none'", "--available", "leave: plan == 'some'")
+    rewards = ("--anchor", "wait", "--reward", "join=asc", "--reward", "leave=asc + own(season == 'winter')")
+    told = json.loads(invoke("dynamic", plans, *where, *moves, *only, *rewards, "--json").stdout)
+    assert told["sound"]
+    assert told["formulas"]["wait"] == "0"
+    assert told["facts"]["Choices"] == "480"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (("--states", "plam"), 4, "no column 'plam'"),
+        (("--states", "plan=none:1"), 4, "whole numbers 0:89"),
+        (("--states", "plan=none|some", "--moves", "plan=jumps"), 4, "rises, stays, or moves by shares"),
+        (("--states", "plan=none|some", "--restart", "join=0"), 4, "--restart goes with"),
+        (("--states", "plan=none|some", "--anchor", "sleep"), 4, "nobody takes 'sleep'"),
+        (("--states", "plan=none|some", "--anchor", "join"), 4, "is the anchor and has a formula"),
+        (("--states", "plan=none|some", "--estimator", "nplx"), 4, "no estimator 'nplx'"),
+        (("--states", "plan=none|some", "--renewal", "join"), 4, "goes with --estimator ccp"),
+        (("--states", "plan=none|some", "--available", "join"), 4, "a colon and a condition"),
+        (("--states", "plan=none|some", "--discount", "1"), 4, "no value without end"),
+        (("--states", "plan=none|some", "--time", "person"), 3, "two choices in one period"),
+        (("--states", "plan=none|all"), 3, "no level of the state"),
+    ],
+)
+def test_what_cannot_be_is_refused(
+    invoke: Invoke, plans: Path, options: tuple[str, ...], code: int, message: str
+) -> None:
+    given = ("--discount", 0.9) if "--discount" not in options else ()
+    result = invoke("dynamic", plans, *given, "--reward", "join=asc", "--reward", "leave=asc", *options, code=code)
+    assert message in " ".join(result.stderr.split())
+
+
+def test_fits_of_either_kind_tell_what_they_take(invoke: Invoke, buses: Path, saved: Path, trips_csv: Path) -> None:
+    invoke("dynamic", buses, *BUSES, *REWARD, "--out", "over.json")
+    assert "takes no file of choices" in invoke("whatif", "over.json", trips_csv, code=4).stderr
+    assert "needs a change" in invoke("whatif", saved, trips_csv, code=4).stderr
+    assert (
+        "--months is for fits of choices over time"
+        in invoke("whatif", saved, trips_csv, "--set", "cost += 1", "--months", 3, code=4).stderr
+    )
+    assert "the data saw nobody" in invoke("whatif", "over.json", "--cohort", "mileage_bin > 88", code=4).stderr
+    Path("over.json").write_text('{"kind": "dynamic fit", "format": 99}')
+    assert "saved in format 99" in invoke("whatif", "over.json", code=1).stderr
+    Path("over.json").write_text('{"kind": "dynamic fit", "format": 1}')
+    assert "parts missing or spoiled" in invoke("whatif", "over.json", code=3).stderr
