@@ -92,6 +92,8 @@ def test_a_row_a_month_with_columns_that_move_by_themselves(invoke: Invoke, plan
         (("--states", "plan=none|some", "--anchor", "join"), 4, "is the anchor and has a formula"),
         (("--states", "plan=none|some", "--estimator", "nplx"), 4, "no estimator 'nplx'"),
         (("--states", "plan=none|some", "--renewal", "join"), 4, "goes with --estimator ccp"),
+        (("--states", "plan=none|some", "--basis", "C(plan)"), 4, "goes with --estimator td"),
+        (("--states", "plan=none|some", "--estimator", "td"), 4, "say what values are made of"),
         (("--states", "plan=none|some", "--available", "join"), 4, "a colon and a condition"),
         (("--states", "plan=none|some", "--discount", "1"), 4, "no value without end"),
         (("--states", "plan=none|some", "--time", "person"), 3, "two choices in one period"),

@@ -27,7 +27,12 @@ _WORLD = "The world"
 _REWARD = "The reward"
 
 #: The estimators by the name the command line has for them.
-ESTIMATORS = {"npl": "NestedPseudoLikelihood", "nfxp": "NestedFixedPoint", "ccp": "ConditionalChoice"}
+ESTIMATORS = {
+    "npl": "NestedPseudoLikelihood",
+    "nfxp": "NestedFixedPoint",
+    "ccp": "ConditionalChoice",
+    "td": "TemporalDifference",
+}
 
 
 @dataclass(frozen=True)
@@ -140,7 +145,8 @@ class RewardOptions:
     estimator: Annotated[
         str,
         typer.Option(
-            help="npl (nested pseudo-likelihood), nfxp (nested fixed point), or ccp (two steps).",
+            help="npl (nested pseudo-likelihood), nfxp (nested fixed point), ccp (two steps), or td (temporal "
+            "differences).",
             metavar="NAME",
             rich_help_panel=_REWARD,
         ),
@@ -149,6 +155,12 @@ class RewardOptions:
         str | None,
         typer.Option(
             help="For ccp: an action after which the past does not matter.", metavar="ACTION", rich_help_panel=_REWARD
+        ),
+    ] = None
+    basis: Annotated[
+        str | None,
+        typer.Option(
+            help='For td: what values are made of: "x + I(x**2)", "C(x)".', metavar="FORMULA", rich_help_panel=_REWARD
         ),
     ] = None
     fix: Annotated[
@@ -272,6 +284,10 @@ def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
         if options.estimator != "ccp":
             raise SpecificationError("--renewal goes with --estimator ccp")
         more["renewal"] = options.renewal
+    if options.basis is not None:
+        if options.estimator != "td":
+            raise SpecificationError("--basis goes with --estimator td")
+        more["basis"] = options.basis
     found: DynamicModel = getattr(dynamic, ESTIMATORS[options.estimator])(
         utility=utility,
         fixed=numbers_of(options.fix, "--fix"),

@@ -12,6 +12,7 @@ from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import Solution, SolveOptions, solved
 from revealed.models.dynamic.space import StateSpace
+from revealed.models.dynamic.temporal import TemporalDifference
 from revealed.models.dynamic.transitions import Counted, EstimatedTransitions, by_columns, by_increments, counted
 from revealed.models.dynamic.types import TypesFit, UnobservedTypes
 
@@ -31,6 +32,7 @@ __all__ = [
     "Solution",
     "SolveOptions",
     "StateSpace",
+    "TemporalDifference",
     "TypesFit",
     "UnobservedTypes",
     "bootstrapped",
