@@ -15,13 +15,14 @@ INSTALL := -m pip --quiet --disable-pip-version-check --no-input install
 SECTION := .ci/section
 PEERS   := .venv-bench
 RIVALS  := .venv-bench-decide
+ECONS   := .venv-bench-dynamic
 
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
         bench bench-logit bench-nested bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
-        bench-offpolicy bench-delay bench-layout bench-coldstart format clean
+        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
 
@@ -50,6 +51,12 @@ $(RIVALS)/.made: bench/requirements-decide.txt .ci/make-venv .ci/find-python
 	@echo "Installing the peers of decide to compare with, in $(RIVALS)"
 	@.ci/make-venv $(RIVALS)
 	@$(RIVALS)/bin/python $(INSTALL) --no-deps -r bench/requirements-decide.txt
+	@touch $@
+
+$(ECONS)/.made: bench/requirements-dynamic.txt .ci/make-venv .ci/find-python
+	@echo "Installing the peer of choices over time to compare with, in $(ECONS)"
+	@.ci/make-venv $(ECONS)
+	@$(ECONS)/bin/python $(INSTALL) -r bench/requirements-dynamic.txt
 	@touch $@
 
 install: $(VENV)/.all
@@ -93,7 +100,8 @@ format: $(VENV)/.all
 # ---- benchmarks -----------------------------------------------------------------------------------------------------
 
 bench: bench-logit bench-nested bench-update bench-threads bench-scale \
-       bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart
+       bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart \
+       bench-dynamic bench-membership
 
 bench-logit: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
@@ -110,10 +118,13 @@ bench-bandits bench-regret bench-slate: bench-%: $(VENV)/.all $(RIVALS)/.made
 bench-offpolicy: $(VENV)/.all $(RIVALS)/.made
 	@$(BIN)/python -m bench.offpolicy --peer $(RIVALS)/bin/python
 
-bench-delay bench-layout bench-coldstart: bench-%: $(VENV)/.all
+bench-dynamic: $(VENV)/.all $(ECONS)/.made
+	@$(BIN)/python -m bench.dynamic --peer $(ECONS)/bin/python
+
+bench-delay bench-layout bench-coldstart bench-membership: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(RIVALS) site dist demo-output bench/results bench/.data .hypothesis
+	rm -rf $(VENV) $(PEERS) $(RIVALS) $(ECONS) site dist demo-output bench/results bench/.data .hypothesis
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +
