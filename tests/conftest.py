@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 assert "revealed" not in sys.modules, "the package was imported before its shapes could be checked"
 install_import_hook("revealed", "shape_checks.check")
@@ -27,3 +27,11 @@ def postgres_url() -> Iterator[str]:
 
     with running_server() as url:
         yield url
+
+
+@pytest.fixture
+def quick() -> Iterator[None]:
+    """Leave out the checks of shapes, which take ten times what they check does where much is simulated."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

@@ -53,6 +53,7 @@ def test_buses_from_the_command_line(invoke: Invoke, buses: Path) -> None:
     assert {row["name"]: row["estimate"] for row in again["estimates"]} == pytest.approx(found, rel=1e-3)
 
 
+@pytest.mark.usefixtures("quick")
 def test_what_if_over_time(invoke: Invoke, buses: Path, folder: Path) -> None:
     invoke("dynamic", buses, *BUSES, *REWARD, "--out", "fit.json", "--report", "fit.html")
     assert "Observed choices" in (folder / "fit.html").read_text()
