@@ -21,7 +21,7 @@ ECONS   := .venv-bench-dynamic
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
-        bench bench-logit bench-nested bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
+        bench bench-logit bench-nested bench-mixed bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
         bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
@@ -99,7 +99,7 @@ format: $(VENV)/.all
 
 # ---- benchmarks -----------------------------------------------------------------------------------------------------
 
-bench: bench-logit bench-nested bench-update bench-threads bench-scale \
+bench: bench-logit bench-nested bench-mixed bench-update bench-threads bench-scale \
        bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart \
        bench-dynamic bench-membership
 
@@ -108,6 +108,9 @@ bench-logit: $(VENV)/.all $(PEERS)/.made
 
 bench-nested: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --nested --peers $(PEERS)/bin/python
+
+bench-mixed: $(VENV)/.all $(PEERS)/.made
+	@$(BIN)/python -m bench.mixed --peers $(PEERS)/bin/python
 
 bench-update bench-threads bench-scale: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*

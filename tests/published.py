@@ -433,3 +433,32 @@ HEATING_SHARES = {
 #: both costs free (question 1), and of income by system added to question 2.
 HEATING_CAPITALISED_TEST = {"statistic": "306.930", "degrees": 1, "restricted log-likelihood": "-1248.7"}
 HEATING_INCOME_TEST = {"statistic": "4.680", "degrees": 4, "p": "0.322", "wald": "4.646", "p of wald": "0.326"}
+
+
+# ---- electricity contracts, mixed logit -----------------------------------------------------------------------------
+# Six normal coefficients, the same in all choices of a household, 100 Halton draws. Where the maximum is depends on the
+# draws, which differ from program to program.
+
+ELECTRICITY_MIXED = Printed(
+    where=(
+        "K. Train and Y. Croissant, Exercise 3: mixed logit model, question 1, vignette of R's mlogit 2.0-0 "
+        "(github.com/cran/mlogit, commit 9299242ef2590eb7955a43d784636c371936459d, inst/doc/e3.mxlogit.html); the "
+        "log-likelihood as the vignettes of version 1 print it"
+    ),
+    columns=("value", "classic"),
+    rows={
+        "price": ("-0.97339", "0.03432"),
+        "contract_years": ("-0.20556", "0.01332"),
+        "local": ("2.07572", "0.08043"),
+        "well_known": ("1.47565", "0.06517"),
+        "time_of_day": ("-9.05254", "0.28722"),
+        "seasonal": ("-9.10376", "0.28904"),
+        "sd[price]": ("0.21994", "0.01084"),
+        "sd[contract_years]": ("0.37830", "0.01849"),
+        "sd[local]": ("1.48297", "0.08130"),
+        "sd[well_known]": ("1.00006", "0.07418"),
+        "sd[time_of_day]": ("2.28948", "0.11073"),
+        "sd[seasonal]": ("1.18087", "0.10901"),
+    },
+    figures={"log-likelihood": "-3952.5"},
+)

@@ -46,8 +46,10 @@ if TYPE_CHECKING:
     from revealed.models import CrossNested as CrossNested
     from revealed.models import Fit as Fit
     from revealed.models import Logit as Logit
+    from revealed.models import Mixed as Mixed
     from revealed.models import Nested as Nested
     from revealed.models import ScaledLogit as ScaledLogit
+    from revealed.models import individual_coefficients as individual_coefficients
 
 _HOME = {
     "Add": "revealed.answer",
@@ -87,8 +89,10 @@ _HOME = {
     "CrossNested": "revealed.models",
     "Fit": "revealed.models",
     "Logit": "revealed.models",
+    "Mixed": "revealed.models",
     "Nested": "revealed.models",
     "ScaledLogit": "revealed.models",
+    "individual_coefficients": "revealed.models",
     "Simulation": "revealed.choices.simulate",
 }
 

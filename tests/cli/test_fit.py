@@ -12,6 +12,7 @@ import pytest
 from revealed import read
 from revealed.models import CrossNested, Fit, Logit, Nested, ScaledLogit
 from tests.cli.conftest import ROLES, UTILITY, Invoke, Run
+from tests.models.test_latent import people
 
 
 def library_fit(path: Path, **options: object) -> Fit:
@@ -187,3 +188,17 @@ def test_a_terminal_that_knows_ascii_only(run: Run, trips_csv: Path) -> None:
     done = run("fit", trips_csv, *ROLES, *UTILITY, environment=ascii_only)
     assert done.returncode == 0, done.stderr
     assert "mode[car]" in done.stdout
+
+
+def test_a_latent_class_logit(invoke: Invoke, folder: Path) -> None:
+    pa_csv.write_csv(people(150, 1)[0].to_arrow(), folder / "people.csv")
+    what = ("fit", "people.csv", "--utility", "price + speed")
+    told = json.loads(
+        invoke(
+            *what, "--model", "latent", "--membership", "income", "--class-starts", 2, "--out", "fit.json", "--json"
+        ).stdout
+    )
+    names = [row["name"] for row in told["estimates"]]
+    assert names == ["class1.price", "class1.speed", "class2.price", "class2.speed", "share2.constant", "share2.income"]
+    assert Fit.load("fit.json").model.title == "Latent-class logit"
+    assert "go with --model latent" in invoke(*what, "--classes", 3, code=4).stderr

@@ -83,6 +83,7 @@ def money_of(fit: Fit, log: ChoiceLog, cost: str) -> Money:
         or if the marginal utility of money comes out at zero or below.
     """
     variable, terms = _terms(fit, log, cost)
+    _require_the_same_for_all(fit, cost, terms)
     money = None
     if len(terms) == 1 and terms[0].name in fit.names:
         slope = _slope(terms[0], variable, log)
@@ -102,6 +103,16 @@ def money_of(fit: Fit, log: ChoiceLog, cost: str) -> Money:
             "check the specification"
         )
     return money
+
+
+def _require_the_same_for_all(fit: Fit, cost: str, terms: Sequence[DesignColumn]) -> None:
+    for term in terms:
+        if fit.model.spread_of(term.name):
+            raise SpecificationError(
+                f"the coefficient {term.name!r} of the cost {cost!r} differs between people "
+                f"({fit.model.spread_of(term.name)}), so the mean of their logsums is no sum of money; "
+                "fit it as the same for all, with the others random"
+            )
 
 
 def usual_costs(fit: Fit, log: ChoiceLog) -> list[str]:

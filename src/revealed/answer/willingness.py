@@ -155,6 +155,7 @@ def willingness_to_pay(
         raise SpecificationError(f"scale must be a finite number other than zero, not {scale!r}")
     tops = [_coefficients(fit, name, at) for name in names]
     bottom = _coefficients(fit, cost, at)
+    _require_means(fit, tops, bottom)
     _require_identified(fit, [*tops, bottom], options)
     notes = unique(_cost_notes(fit, cost, bottom, level, options), *(_left_out(fit, n, at) for n in (*names, cost)))
     items = []
@@ -176,6 +177,22 @@ def willingness_to_pay(
         ),
         warnings=unique(fit_warnings(fit), notes),
     )
+
+
+def _require_means(fit: Fit, tops: list[np.ndarray], bottom: np.ndarray) -> None:
+    """Refuse parameters whose ratio is no mean worth: a cost that differs between people, locations of skewed ones."""
+    for index, name in enumerate(fit.names):
+        spread = fit.model.spread_of(name)
+        if spread and bottom[index]:
+            raise SpecificationError(
+                f"the cost coefficient {name!r} differs between people ({spread}), and a mean of ratios is no ratio of "
+                "means; fit it as the same for all, with the others random"
+            )
+        if spread.startswith(("lognormal", "truncated")) and any(top[index] for top in tops):
+            raise SpecificationError(
+                f"{name!r} is the location of a {spread.rstrip('+-')} coefficient, not its mean, which the summary "
+                f"derives as 'mean of {name}'; divide that"
+            )
 
 
 def _coefficients(fit: Fit, name: str, at: Mapping[str, float | str] | None) -> Float[np.ndarray, " K"]:

@@ -19,7 +19,14 @@ if TYPE_CHECKING:
     from revealed.models import Fit, Model
 
 #: The models by the name the command line has for them.
-MODELS = {"logit": "Logit", "scaled-logit": "ScaledLogit", "nested": "Nested", "cross-nested": "CrossNested"}
+MODELS = {
+    "logit": "Logit",
+    "scaled-logit": "ScaledLogit",
+    "nested": "Nested",
+    "cross-nested": "CrossNested",
+    "mixed": "Mixed",
+    "latent": "LatentClass",
+}
 
 
 def fit(
@@ -51,7 +58,8 @@ def fit(
     require_writable(report, out)
     utility = utility_of(model.utility)
     bound = model_of(model, utility)
-    attributes = columns_of(utility) + (columns_of(model.scale) if model.scale else ())
+    others = tuple(column for formula in (model.scale, model.membership) if formula for column in columns_of(formula))
+    attributes = columns_of(utility) + others
     with screen.working(f"Reading {choices}"):
         log = open_choices(choices, file, roles, attributes, stream=run.stream)
     with screen.working("Fitting") as progress:
@@ -84,6 +92,7 @@ def model_of(options: ModelOptions, utility: str | dict[str, str]) -> Model:
         more["nests"] = nests_of(options.nest)
     elif options.nest:
         raise SpecificationError("--nest goes with --model nested or cross-nested")
+    more |= mixed_of(options) | latent_of(options)
     prior = spans_of(options.prior, "--prior")
     for name, (mean, deviation) in prior.items():
         if mean is None or deviation is None:
@@ -98,6 +107,36 @@ def model_of(options: ModelOptions, utility: str | dict[str, str]) -> Model:
         prior=prior,  # type: ignore[arg-type]  # checked above: no None is left
         **more,
     )
+
+
+def latent_of(options: ModelOptions) -> dict[str, Any]:
+    """Return what a latent-class logit takes besides, nothing for other models."""
+    named = {
+        "classes": options.classes,
+        "membership": options.membership,
+        "starts": options.class_starts,
+    }
+    given = {name: value for name, value in named.items() if value is not None}
+    if given and options.model != "latent":
+        raise SpecificationError("--classes, --membership and --class-starts go with --model latent")
+    return given
+
+
+def mixed_of(options: ModelOptions) -> dict[str, Any]:
+    """Return what a mixed logit takes besides, nothing for other models."""
+    given: dict[str, Any] = {
+        "random": pairs_of(options.random, "--random") or None,
+        "correlated": options.correlated and [name.strip() for name in options.correlated.split(",")],
+        "draws": options.draws,
+        "kind": options.draw_kind,
+        "seed": options.draw_seed,
+    }
+    named = {name: value for name, value in given.items() if value is not None}
+    if options.model != "mixed" and named:
+        raise SpecificationError("--random, --correlated, --draws, --draw-kind and --draw-seed go with --model mixed")
+    if options.model == "mixed" and "random" not in named:
+        raise SpecificationError("--model mixed needs random coefficients: --random price=normal")
+    return named
 
 
 def how(run: RunOptions) -> dict[str, Any]:

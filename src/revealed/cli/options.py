@@ -131,7 +131,8 @@ class ModelOptions:
     model: Annotated[
         str,
         typer.Option(
-            help="logit, scaled-logit with --scale, nested or cross-nested with --nest.",
+            help="logit, scaled-logit with --scale, nested or cross-nested with --nest, mixed with --random, "
+            "latent with --classes.",
             rich_help_panel=_MODEL,
             metavar="NAME",
         ),
@@ -145,6 +146,49 @@ class ModelOptions:
         typer.Option(
             help="A nest and its alternatives, the option repeated for each: land=train,car.",
             metavar="NEST=LABEL,LABEL",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None
+    random: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A coefficient that differs between people and its distribution, the option repeated for each: "
+            "price=normal, time=lognormal-, or triangular, uniform, truncated.",
+            metavar="NAME=DISTRIBUTION",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None
+    correlated: Annotated[
+        str | None,
+        typer.Option(
+            help="Random coefficients that are correlated: price,time.", metavar="NAME,NAME", rich_help_panel=_MODEL
+        ),
+    ] = None
+    draws: Annotated[
+        int | None,
+        typer.Option(help="Draws of a person for a mixed logit. (default: 500)", metavar="N", rich_help_panel=_MODEL),
+    ] = None
+    draw_kind: Annotated[
+        str | None, typer.Option(help="sobol or halton. (default: sobol)", metavar="KIND", rich_help_panel=_MODEL)
+    ] = None
+    draw_seed: Annotated[
+        int | None,
+        typer.Option(help="Another seed, other draws. (default: 0)", metavar="N", rich_help_panel=_MODEL),
+    ] = None
+    classes: Annotated[
+        int | None,
+        typer.Option(help="Classes of a latent-class logit. (default: 2)", min=2, metavar="N", rich_help_panel=_MODEL),
+    ] = None
+    membership: Annotated[
+        str | None,
+        typer.Option(help="What membership in a class depends on: income.", metavar="FORMULA", rich_help_panel=_MODEL),
+    ] = None
+    class_starts: Annotated[
+        int | None,
+        typer.Option(
+            help="Starts of a latent-class logit, the best of which counts. (default: 6)",
+            min=1,
+            metavar="N",
             rich_help_panel=_MODEL,
         ),
     ] = None

@@ -23,6 +23,8 @@ _HOMES = {
     "ScaledLogit": "revealed.models.scaled_logit",
     "Nested": "revealed.models.nested",
     "CrossNested": "revealed.models.nested",
+    "Mixed": "revealed.models.mixed",
+    "LatentClass": "revealed.models.latent",
 }
 _KNOWN: dict[str, type[Model]] = {}
 
@@ -124,6 +126,11 @@ class Model(ABC):
         """Return the value at which a parameter says nothing, which it is tested against: zero for most."""
         del name
         return 0.0
+
+    def spread_of(self, name: str) -> str:
+        """Return the distribution that a coefficient has over people, empty where it is the same for all."""
+        del name
+        return ""
 
     def derived(self, estimates: Mapping[str, float]) -> dict[str, float]:
         """Return what else is told of the estimates, functions of them by name; their errors follow by themselves."""

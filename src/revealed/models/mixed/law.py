@@ -1,0 +1,159 @@
+"""A mixed logit bound to the columns of a log: evidence and predictions. Imports evidence and choices."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from revealed.choices.log import ChoiceLog, Partition
+from revealed.evidence import Detail, Evidence, Tally
+from revealed.models.blocks import blocks_of
+from revealed.models.design import Design
+from revealed.models.law import Predicted, Prediction
+from revealed.models.mixed.coefficients import Coefficients
+from revealed.models.mixed.draws import Draws
+from revealed.models.mixed.panel import BLOCK_UTILITIES, Panel, Panels, PeopleBlock
+from revealed.models.mixed.sums import MixedSums, logits, with_fixed
+
+
+@dataclass(frozen=True, eq=False)
+class MixedLaw:
+    """A mixed logit bound to design columns: simulated likelihood with closed-form derivatives over blocks of persons.
+
+    Parameters
+    ----------
+    design : Design
+        The columns of the utility.
+    coefficients : Coefficients
+        Which differ between people, and how.
+    draws : Draws
+    """
+
+    design: Design
+    coefficients: Coefficients
+    draws: Draws
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The parameters: of the utility, then of the spread."""
+        return self.coefficients.names
+
+    @property
+    def designs(self) -> tuple[Design, ...]:
+        """The design columns in use."""
+        return (self.design,)
+
+    @property
+    def signature(self) -> str:
+        """The model in one line."""
+        random = ", ".join(f"{name} {family}" for name, family in self.coefficients.random.items())
+        draws = f"{self.draws.count} {self.draws.kind} draws, seed {self.draws.seed}"
+        return f"mixed logit({' + '.join(self.names)}; {random}; {draws})"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        return {
+            "utility": self.design.to_dict(),
+            "coefficients": self.coefficients.to_dict(),
+            "draws": asdict(self.draws),
+        }
+
+    def evidence(
+        self, partition: Partition, params: Float[np.ndarray, " K"], detail: Detail, *, ledger: bool = False
+    ) -> Evidence:
+        """Return the evidence of the persons whose first choice is in a partition; a score is of a person.
+
+        Raises
+        ------
+        DataError
+            If cells in use are missing or infinite.
+        """
+        log, panel = partition.log, self._panels.of(partition.log)
+        tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
+        for people, sums in self._sums(log, panel, partition, params):
+            with np.errstate(all="ignore"):  # what is not finite is refused by the tally
+                information = None
+                if detail >= Detail.INFORMATION:
+                    scores, information = sums.squares()
+                else:
+                    scores = sums.scores()
+            outer = scores.T @ scores if detail >= Detail.OUTER else None
+            tally.add(people.n_cases, sums.log_likelihood, scores.sum(axis=0), information, outer)
+            if ledger:
+                first = panel.first_cases[people.persons]
+                tally.enter(log.person_codes[first].astype(np.int64), log.first_case + int(first[0]), scores)
+        return tally.evidence()
+
+    def posterior(
+        self, log: ChoiceLog, params: Float[np.ndarray, " K"]
+    ) -> tuple[Int[np.ndarray, " persons"], Float[np.ndarray, "persons random"], Float[np.ndarray, "persons random"]]:
+        """Return each person's first case, and mean and standard deviation of the random coefficients given choices.
+
+        Revelt and Train (2000), "Customer-specific taste parameters and mixed logit"; Train (2009), chapter 11.
+        """
+        panel = self._panels.of(log)
+        shape = (len(panel.keys), len(self.coefficients.random))
+        mean, spread = np.empty(shape), np.empty(shape)
+        for people, sums in self._sums(log, panel, Partition(log, 0, log.n_cases), params):
+            values, weight = sums.drawn.values, sums.posterior[:, :, None]
+            mean[people.persons] = here = np.matmul(values, weight)[:, :, 0]
+            apart = np.matmul((values - here[:, :, None]) ** 2, weight)[:, :, 0]
+            spread[people.persons] = np.sqrt(apart)
+        return panel.first_cases, mean, spread
+
+    def predict(self, log: ChoiceLog, params: Float[np.ndarray, " K"]) -> Prediction:
+        """Return choice probabilities and logsums, means over the draws of each person."""
+        probability, logsum = np.empty(log.n_rows), np.empty(log.n_cases)
+        for part in self.predict_each(log, params[None]):
+            probability[part.rows], logsum[part.cases] = part.probability[0], part.logsum[0]
+        return Prediction(probability, logsum)
+
+    def predict_each(self, log: ChoiceLog, points: Float[np.ndarray, "points K"]) -> Iterator[Predicted]:
+        """Yield predictions at many parameter vectors, block by block: draws of a block are made once for all."""
+        panel, coefficients = self._panels.of(log), self.coefficients
+        width = max(BLOCK_UTILITIES // (self.draws.count * max(int(log.sizes.max(initial=1)), 1)), 1)
+        for run in blocks_of(Partition(log, 0, log.n_cases), 1):
+            for start in range(run.case_start, run.case_stop, width):
+                cases = np.arange(start, min(start + width, run.case_stop))
+                sizes = log.sizes[cases]
+                inside = np.arange(int(sizes.max())) < sizes[:, None]
+                rows = np.where(inside, log.offsets[cases][:, None] + np.arange(inside.shape[1]), log.n_rows)
+                x, closed = panel.attributes[rows], ~inside
+                if log.available is not None:
+                    closed |= ~np.append(log.available, False)[rows]
+                persons, place = np.unique(panel.of_case[cases], return_inverse=True)
+                variates = self._panels.variates(log, persons)
+                for i, params in enumerate(points):
+                    with np.errstate(all="ignore"):
+                        drawn = coefficients.at(params, variates)
+                        with_one, values = with_fixed(x, drawn, coefficients, params)
+                        found = logits(with_one, values[place], closed if closed.any() else None, x.shape[1])
+                        probability, logsum = found.probability.mean(axis=2), found.logsum.mean(axis=1)
+                    yield Predicted(
+                        slice(i, i + 1),
+                        slice(int(log.offsets[start]), int(log.offsets[cases[-1] + 1])),
+                        slice(start, int(cases[-1]) + 1),
+                        probability[inside][None],
+                        logsum[None],
+                    )
+
+    # ---- pieces ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _panels(self) -> Panels:
+        return Panels(self.design, self.coefficients, self.draws)
+
+    def _sums(
+        self, log: ChoiceLog, panel: Panel, partition: Partition, params: Float[np.ndarray, " K"]
+    ) -> Iterator[tuple[PeopleBlock, MixedSums]]:
+        for persons in panel.blocks(partition, self.draws.count):
+            people = PeopleBlock.of(log, panel, persons)
+            variates = self._panels.variates(log, persons)
+            with np.errstate(all="ignore"):
+                sums = MixedSums.of(people, self.coefficients, variates, params)
+            yield people, sums

@@ -1,0 +1,109 @@
+"""Worlds of people with tastes of their own, and the mixed logit written out another way, for tests."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from scipy.special import ndtri
+
+from revealed.choices import ChoiceLog, Columns
+from revealed.models.mixed.law import MixedLaw
+
+COLUMNS = Columns(case="case", alternative="alternative", chosen="chosen", person="person")
+
+
+def people(n_persons: int, seed: int, **options: Any) -> ChoiceLog:
+    """Return one to five choices each of some people, in mixed order, between two to four alternatives."""
+    random = np.random.default_rng(seed)
+    person = random.permutation(np.repeat(np.arange(n_persons), random.integers(1, 6, n_persons)))
+    n_cases = len(person)
+    sizes = random.integers(2, 5, n_cases)
+    case = np.repeat(np.arange(n_cases), sizes)
+    starts = np.concatenate([[0], np.cumsum(sizes)])
+    place = np.arange(len(case)) - starts[case]
+    x, y, z = random.normal(size=(3, len(case)))
+    draw = 0.8 * x - 0.5 * y + 0.3 * z + random.gumbel(size=len(case))
+    best = np.array([a + np.argmax(draw[a:b]) for a, b in pairwise(starts)])
+    chosen = np.isin(np.arange(len(case)), best)
+    open_ = (random.random(len(case)) < 0.8) | chosen
+    values: np.ndarray = chosen
+    if options.get("counts"):
+        values = random.poisson(0.6, len(case)) + chosen
+        open_ |= values > 0
+    table = pa.table(
+        {
+            "case": case,
+            "person": person[case],
+            "alternative": np.array(list("abcd"))[place],
+            "chosen": values,
+            "x": x,
+            "y": y,
+            "z": np.where(open_, z, np.nan) if options.get("available") else z,
+            "open": open_,
+            "weight": random.integers(1, 4, n_cases).astype(float)[case],
+        }
+    )
+    columns = COLUMNS
+    if options.get("available"):
+        columns = replace(columns, available="open")
+    if options.get("weight"):
+        columns = replace(columns, weight="weight")
+    if options.get("alone"):
+        columns = replace(columns, person=None)
+    return ChoiceLog.from_table(table, columns, counts=bool(options.get("counts")))
+
+
+def coefficients_by_hand(law: MixedLaw, params: np.ndarray, label: str) -> np.ndarray:
+    """Return the coefficients of one person at each draw, shape (columns, draws)."""
+    spec, at = law.coefficients, dict(zip(law.names, params, strict=True))
+    uniform = law.draws.uniform(law.draws.keys([label]), len(spec.random))[0]
+    out = np.repeat(params[: len(spec.columns), None], uniform.shape[1], axis=1)
+    names = list(spec.random)
+    for a, name in enumerate(names):
+        family, u, location = spec.random[name], uniform[a], at[name]
+        sign = -1.0 if family.endswith("-") else 1.0
+        if name in spec.correlated:
+            inside = [other for other in names[: a + 1] if other in spec.correlated]
+            spread = sum(at[f"chol[{name}:{other}]"] * ndtri(uniform[names.index(other)]) for other in inside)
+        else:
+            scale = at[f"sd[{name}]"]
+            spread = scale * ndtri(u)
+        row = spec.columns.index(name)
+        if family == "normal":
+            out[row] = location + spread
+        elif family.startswith("lognormal"):
+            out[row] = sign * np.exp(location + spread)
+        elif family == "uniform":
+            out[row] = location + scale * (2 * u - 1) * np.sqrt(3)
+        elif family == "triangular":
+            out[row] = location + scale * np.sqrt(6) * np.where(u < 0.5, np.sqrt(2 * u) - 1, 1 - np.sqrt(2 - 2 * u))
+        else:
+            from scipy.stats import truncnorm
+
+            out[row] = sign * truncnorm(-location / scale, np.inf, location, scale).ppf(u)
+    return out
+
+
+def log_likelihoods_by_hand(law: MixedLaw, log: ChoiceLog, params: np.ndarray) -> dict[str, float]:
+    """Return the simulated log-likelihood of each person, case by case and without weights of persons."""
+    x = np.nan_to_num(law.design.matrix(log))
+    labels = log.case_labels if log.columns.person is None else log.first_cells("person")
+    found: dict[str, np.ndarray] = {}
+    betas: dict[str, np.ndarray] = {}
+    for case in range(log.n_cases):
+        label = str(labels[case])
+        if label not in found:
+            betas[label] = coefficients_by_hand(law, params, label)
+            found[label] = np.zeros(betas[label].shape[1])
+        rows = slice(log.offsets[case], log.offsets[case + 1])
+        utility = x[:, rows].T @ betas[label]
+        if log.available is not None:
+            utility[~log.available[rows]] = -np.inf
+        logs = utility - np.logaddexp.reduce(utility, axis=0)
+        counts = log.chosen[rows]
+        found[label] += (counts[counts > 0, None] * logs[counts > 0]).sum(axis=0)
+    return {label: float(np.logaddexp.reduce(of_draw) - np.log(len(of_draw))) for label, of_draw in found.items()}
