@@ -22,7 +22,7 @@ ECONS   := .venv-bench-dynamic
 .NOTPARALLEL:
 .PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
         bench bench-logit bench-nested bench-mixed bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
-        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership format clean
+        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
 
@@ -101,7 +101,7 @@ format: $(VENV)/.all
 
 bench: bench-logit bench-nested bench-mixed bench-update bench-threads bench-scale \
        bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart \
-       bench-dynamic bench-membership
+       bench-dynamic bench-membership bench-rewards
 
 bench-logit: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
@@ -123,6 +123,10 @@ bench-offpolicy: $(VENV)/.all $(RIVALS)/.made
 
 bench-dynamic: $(VENV)/.all $(ECONS)/.made
 	@$(BIN)/python -m bench.dynamic --peer $(ECONS)/bin/python
+
+bench-rewards: $(VENV)/.all
+	@$(BIN)/python -m bench.rewards
+	@$(BIN)/python -m bench.rewards_buses
 
 bench-delay bench-layout bench-coldstart bench-membership: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*

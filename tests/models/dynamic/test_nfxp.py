@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from scipy import sparse
 
@@ -22,7 +23,6 @@ from revealed.models.dynamic.likelihood import Seen
 from revealed.models.dynamic.nfxp import _Nest
 from revealed.models.dynamic.process import DENSE
 from revealed.models.dynamic.solve import SolveOptions
-from tests.models.dynamic.test_process import log_of
 
 MILES = StateSpace.grid(mileage_bin=range(90))
 ENGINES = NestedFixedPoint({"keep": "mileage_bin", "replace": "asc"})
@@ -42,18 +42,19 @@ def random_process(rng: np.random.Generator, n_states: int = 7, **more: object) 
 def simulated(process: DecisionProcess, reward: np.ndarray, persons: int, periods: int, seed: int) -> Panel:
     """Return what persons do who know the process and its rewards."""
     rng, policy = np.random.default_rng(seed), solved(process, reward).policy
-    rows: list[tuple[object, object, object, str]] = []
-    for person in range(persons):
-        state = int(rng.integers(process.n_states))
-        for period in range(periods):
-            now = policy if policy.ndim == 2 else policy[period]
-            action = int(rng.choice(process.n_actions, p=now[state]))
-            rows.append((person, period, state, process.actions[action]))
-            arrive = process.transitions[action][[state]].toarray()[0]
-            state = int(rng.choice(process.n_states, p=arrive))
-    log = log_of(rows, process.actions)
-    table = log.table.rename_columns(["x" if name == "level" else name for name in log.table.column_names])
-    return Panel.of(type(log).from_table(table, log.columns), process.space)
+    arrive = np.stack([matrix.toarray() for matrix in process.transitions]).cumsum(axis=2)
+    state, who = rng.integers(process.n_states, size=persons), np.arange(persons)
+    table: dict[str, list[np.ndarray]] = {"person": [], "time": [], "x": [], "action": []}
+    for period in range(periods):
+        now = (policy if policy.ndim == 2 else policy[period]).cumsum(axis=1)
+        action = (rng.random((persons, 1)) >= now[state]).sum(axis=1).clip(max=process.n_actions - 1)
+        taken = np.array(process.actions)[action]
+        for name, cells in zip(table, (who, np.full(persons, period), state, taken), strict=True):
+            table[name].append(cells)
+        state = (rng.random((persons, 1)) >= arrive[action, state]).sum(axis=1).clip(max=process.n_states - 1)
+    rows = pa.table({name: np.concatenate(cells) for name, cells in table.items()})
+    rows = rows.rename_columns([process.space.columns[0] if name == "x" else name for name in rows.column_names])
+    return Panel.from_rows(rows, process.space, actions=process.actions)
 
 
 @pytest.mark.parametrize("discount", [0.0, 0.95, 0.9999])

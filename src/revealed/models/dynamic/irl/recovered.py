@@ -1,0 +1,166 @@
+r"""A recovered reward: what it is, relative to what, and what changes if that is wrong. Imports its own room.
+
+Behaviour alone does not identify rewards: to any reward :math:`r` that explains it and any function :math:`W` of the
+state, :math:`r(s, a) + W(s) - \gamma\,\mathrm{E}[W(s') | s, a]` explains it as well (Ng, Harada and Russell 1999). One
+number a state must be known from elsewhere: here the reward of the anchor, or its mean under a policy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+
+from revealed.models.dynamic.irl.function_class import Function
+from revealed.models.dynamic.irl.iteration import Fixed
+from revealed.models.dynamic.irl.trajectories import Trajectories
+
+#: What is known beforehand: a number, or a function from states, shape (m, d), to numbers, shape (m,).
+Known = float | Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True, eq=False)
+class RecoveredReward:
+    r"""Rewards, values and behaviour as functions of the state.
+
+    Parameters
+    ----------
+    method, citation : str
+    labels : tuple of str
+        The actions.
+    discount, scale : float
+    log_policy, reward, value : callable
+        From states, shape (m, d), to :math:`\log\pi(a|s)` and :math:`r(s, a)`, shape (m, A), and :math:`V(s)`, shape
+        (m,). NaN where a table has never seen a state or action.
+    fixed : Fixed
+        The end of the fitted iteration: rounds, what is left, whether it converged.
+    identification : tuple of str
+        What was assumed, and what is learned relative to what.
+    remarks : tuple of str
+        What to know of the data.
+    data : Trajectories
+    again : callable
+        Recovers once more from the same behaviour with something else known beforehand.
+    """
+
+    method: str
+    citation: str
+    labels: tuple[str, ...]
+    discount: float
+    scale: float
+    log_policy: Function
+    reward: Function
+    value: Function
+    fixed: Fixed
+    identification: tuple[str, ...]
+    remarks: tuple[str, ...]
+    data: Trajectories
+    again: Callable[[Known], RecoveredReward]
+
+    def policy(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return choice probabilities."""
+        return np.exp(self.log_policy(states))
+
+    def action_value(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        r"""Return :math:`Q(s, a) = V(s) + \alpha\log\pi(a|s)`."""
+        return np.asarray(self.value(states)[:, None] + self.scale * self.log_policy(states))
+
+    @property
+    def converged(self) -> bool:
+        """Whether the fitted iteration reached its fixed point."""
+        return self.fixed.converged
+
+    def messages(self) -> tuple[str, ...]:
+        """Return what a reader must know: whether it converged, what is assumed, what the data are like."""
+        told = (
+            () if self.converged else (f"{_END} {self.fixed.rounds} rounds: {self.fixed.left:.1e} of values is left",)
+        )
+        return (*told, *self.identification, *self.remarks)
+
+    def sweep(self, anchor_reward: Sequence[Known]) -> Sweep:
+        """Return what changes if what was known beforehand is wrong.
+
+        Parameters
+        ----------
+        anchor_reward : sequence of float or callable
+            Rewards of the anchor (or means under the policy that normalises) to try instead.
+        """
+        states = self.data.states
+        before = self.reward(states)
+        changes = tuple(self.again(known).reward(states) - before for known in anchor_reward)
+        return Sweep(self.labels, tuple(map(_told, anchor_reward)), before, changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Sweep:
+    """How rewards at the states seen change with what was known beforehand.
+
+    Parameters
+    ----------
+    labels, tried : tuple of str
+        The actions, and what was tried.
+    before : ndarray of float64, shape (n, A)
+        Rewards as recovered.
+    changes : tuple of ndarray of float64, shape (n, A)
+        By how much they change, for each that was tried.
+    """
+
+    labels: tuple[str, ...]
+    tried: tuple[str, ...]
+    before: Float[np.ndarray, "n A"]
+    changes: tuple[Float[np.ndarray, "n A"], ...]
+
+    @property
+    def mean(self) -> Float[np.ndarray, "tried A"]:
+        """The mean change of each action's reward, NaN for one that a table has never seen taken."""
+        known = ~np.isnan(self.before)
+        total = [np.where(known, change, 0.0).sum(axis=0) for change in self.changes]
+        return np.where(known.any(axis=0), np.array(total) / np.maximum(known.sum(axis=0), 1), np.nan)
+
+    @property
+    def contrast(self) -> Float[np.ndarray, " tried"]:
+        """The largest change of a difference between two actions' rewards in a state."""
+        spread = [np.nanmax(change, axis=1) - np.nanmin(change, axis=1) for change in self.changes]
+        return np.array([float(one.max()) for one in spread])
+
+    @property
+    def other_best(self) -> Float[np.ndarray, " tried"]:
+        """The share of choices in whose state another action has the highest reward."""
+        best = np.nanargmax(self.before, axis=1)
+        return np.array([float((np.nanargmax(self.before + change, axis=1) != best).mean()) for change in self.changes])
+
+    def __str__(self) -> str:
+        """Return a table."""
+        head = ["known reward", *self.labels, "contrast", "other best"]
+        rows = [
+            [told, *(f"{value:+.3f}" for value in mean), f"{contrast:.3f}", f"{share:.1%}"]
+            for told, mean, contrast, share in zip(self.tried, self.mean, self.contrast, self.other_best, strict=True)
+        ]
+        wide = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
+        return "\n".join(
+            "  ".join(
+                [row[0].ljust(wide[0]), *(cell.rjust(width) for cell, width in zip(row[1:], wide[1:], strict=True))]
+            )
+            for row in (head, *rows)
+        )
+
+
+_END = "the fitted iteration did not converge in"
+
+
+def at(known: Known, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+    """Return what is known beforehand at some states."""
+    if callable(known):
+        return np.asarray(known(states), dtype=np.float64)
+    return np.full(len(states), float(known))
+
+
+def in_words(known: Known) -> str:
+    """Return what is known beforehand, for a sentence."""
+    return "a function of the state" if callable(known) else f"{known:g}"
+
+
+def _told(known: Known) -> str:
+    return getattr(known, "__name__", "a function") if callable(known) else f"{known:g}"
