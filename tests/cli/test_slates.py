@@ -89,7 +89,7 @@ def test_a_log_of_pages_judges_another_policy(invoke: Invoke, policy: Path, fold
 
     running, rng = LearningPolicy.load(policy), np.random.default_rng(2)
     rows = []
-    for visit in range(1000, 1150):
+    for visit in range(1000, 1400):
         shown = running.decide({}, seed=visit).rows()
         rows += [row(visit, each["position"] - 1, each["action"], each["propensity"], rng) for each in shown]
     (folder / "later.csv").write_text(lines(rows))

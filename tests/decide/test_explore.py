@@ -18,7 +18,7 @@ from revealed.decide.explore import (
     TopTwo,
     UpperConfidence,
 )
-from revealed.decide.explore.draws import half_of, lots_of
+from revealed.decide.explore.draws import half_of, members_of, uniforms_of
 from revealed.decide.explore.outlook import Source
 from revealed.decide.explore.sparse import condensed
 from revealed.models.glm.diagonal import DiagonalPosterior
@@ -53,10 +53,10 @@ def pool_of(seed: int, block: int, size: int, k: int) -> np.ndarray:
 
 def test_the_numbers_of_a_decision_never_change() -> None:
     """Logged decisions are evaluated years later, elsewhere: these are what seed 7 gives."""
-    assert half_of(7, 3, 4, 2).round(6).tolist() == [[-0.054217, -1.654678], [0.147074, -1.234342]]
-    members, uniforms = lots_of(7, 3, 5)
-    assert members.tolist() == [2, 3, 1, 2, 2]
-    assert uniforms[:2].round(6).tolist() == [0.998379, 0.770717]
+    half = [[-2.057713, -0.855918], [-0.782409, 0.033753], [0.855918, -2.057713], [-0.033753, -0.782409]]
+    assert half_of(7, 3, 8, 2).round(6).tolist() == half  # the last two are the first two turned
+    assert members_of(7, 3, 5).tolist() == [4, 4, 3, 0, 4]
+    assert uniforms_of(7, 3, 5)[:2].round(6).tolist() == [0.067058, 0.698973]
 
 
 def test_draws_are_standard_normal_and_each_decision_has_its_own() -> None:
@@ -65,8 +65,34 @@ def test_draws_are_standard_normal_and_each_decision_has_its_own() -> None:
     assert np.abs(every.mean(axis=0)).max() < 1e-12  # mirror images
     assert np.abs(np.cov(every.T) - np.eye(3)).max() < 0.05
     assert norm.cdf(1) - norm.cdf(-1) == pytest.approx((np.abs(every) < 1).mean(), abs=0.01)
-    members = np.concatenate([lots_of(0, block, 256)[0] for block in range(40)])
+    members = np.concatenate([members_of(0, block, 256) for block in range(40)])
     assert np.bincount(members, minlength=256).std() == pytest.approx(np.sqrt(40), rel=0.2)
+
+
+@pytest.mark.parametrize("k", [1, 4, 5])
+def test_a_draw_and_its_turned_image_are_independent_in_every_contrast(k: int) -> None:
+    """x'z and x'Jz have the covariance x'J'x, which is zero, as J is antisymmetric: estimated, and for each x."""
+    halves = np.concatenate([half_of(1, block, 256, k).reshape(2, 64, k) for block in range(300)], axis=1)
+    cross = halves[0].T @ halves[1] / halves.shape[1]
+    np.testing.assert_allclose(halves[1].T @ halves[1] / halves.shape[1], np.eye(k), atol=0.05)
+    assert np.abs(cross + cross.T).max() < 4 * 2 / np.sqrt(halves.shape[1])  # what x'Jx sums
+    if k == 4:
+        np.testing.assert_allclose((halves[0] * halves[1]).sum(axis=1), 0, atol=1e-12)
+        np.testing.assert_allclose((halves[0] ** 2).sum(axis=1), (halves[1] ** 2).sum(axis=1), atol=1e-12)
+
+
+def test_neighbours_share_no_numbers() -> None:
+    """Any bit of the seed or the block that changes, changes half of the bits of the first numbers."""
+
+    def bits(seed: int, block: int) -> np.ndarray:
+        return np.unpackbits((uniforms_of(seed, block, 16) * 2.0**32).astype(np.uint32).view(np.uint8))
+
+    pairs = [pair for bit in range(63) for pair in ((1 << bit, 0), (0, 1 << bit))]
+    changed = np.array([bits(0, 0) != bits(*pair) for pair in pairs])
+    assert np.abs(changed.mean(axis=1) - 0.5).max() < 5 * 0.5 / np.sqrt(changed.shape[1])
+    assert changed.mean() == pytest.approx(0.5, abs=4 * 0.5 / np.sqrt(changed.size))
+    normals = np.array([half_of(0, block, 64, 20)[:16].ravel() for block in range(200)])
+    assert np.abs(np.corrcoef(normals) - np.eye(200)).max() < 5.5 / np.sqrt(320)
 
 
 @pytest.mark.parametrize("size", [1, 5, 6, 256])
@@ -74,7 +100,7 @@ def test_a_decision_has_its_member_of_the_pool_however_it_is_drawn(size: int) ->
     """Alone, with some others, or out of the pool: its normals' own, whichever half they are of."""
     posterior = posterior_of()
     pool = posterior.draw(0.5 * pool_of(3, 2, size, 5))
-    members = lots_of(3, 2, size)[0]
+    members = members_of(3, 2, size)
     numbers = np.arange(2 * size, 3 * size)
     np.testing.assert_allclose(Source(3, size).pool(posterior, 0.5, 2), pool, atol=1e-12)
     np.testing.assert_allclose(Source(3, size).drawn_many(posterior, 0.5, 2, numbers), pool[members], atol=1e-12)

@@ -78,7 +78,7 @@ def test_the_same_number_is_the_same_decision_in_any_order(learned: LearningPoli
     assert there == back[::-1]
     again = LearningPolicy.load(early.save(tmp_path / "policy.json"))
     assert [again.decide({"segment": "new"}, seed=i) for i in range(50)] == there
-    assert len({d.shown for d in there}) > 1
+    assert len({early.decide({"segment": "new"}, seed=i).shown for i in range(300)}) > 1  # one in 150 is another
     assert LearningPolicy.fresh(specification(), seed=6).learn(shown(8, 1)).version != early.version
 
 

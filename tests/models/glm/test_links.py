@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scipy.integrate import quad
+from scipy.optimize import brentq
+from scipy.special import expit
 from scipy.stats import norm
 
 from revealed.errors import DataError, SpecificationError
@@ -70,6 +72,23 @@ def test_one_at_a_time_gives_the_same_numbers(link: Link) -> None:
         first, second = tilt(float(ANSWERS[i]), float(means[i]), float(variances[i]))
         np.testing.assert_allclose(second / (1 - variances[i] * second), precision[i], rtol=1e-7, atol=1e-12)
         np.testing.assert_allclose((first + means[i] * second) / (1 - variances[i] * second), shift[i], rtol=1e-7)
+
+
+@pytest.mark.parametrize("variance", [1e-4, 1.0, 100.0, 1e6, 1e12])
+@pytest.mark.parametrize("mean", [-1e5, -300.0, -5.0, 0.0, 5.0, 300.0, 1e5])
+def test_the_mode_of_one_logit_answer_is_reached_however_far_it_is(mean: float, variance: float) -> None:
+    """The mode of the tilted belief is ``mean + variance * (y - p)``: the root by bisection is the judge."""
+    for answer in (0.0, 1.0):
+
+        def missed(f: float, answer: float = answer) -> float:
+            return (f - mean) / variance - (answer - expit(f))
+
+        mode = brentq(missed, mean - variance - 1, mean + variance + 1, xtol=1e-13, rtol=1e-15, maxiter=500)
+        slope = expit(-mode) if answer else -expit(mode)
+        curvature = expit(mode) * expit(-mode)
+        left = 1 + variance * curvature
+        expected = (slope + curvature * (mode - mean)) / left, curvature / left
+        np.testing.assert_allclose(tilt_of(LogitLink())(answer, mean, variance), expected, rtol=1e-7, atol=1e-13)
 
 
 def test_a_link_of_ones_own_works_one_at_a_time_too() -> None:

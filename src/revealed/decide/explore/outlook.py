@@ -56,9 +56,11 @@ class Source:
         known, at = self._known(belief, width, block), number - block * self.size
         params = self._if_worth(known, _ONE_COSTS)
         if params is None:
-            single: np.ndarray = self._drawn_alone(known, known.members[at : at + 1])[0]
-            return single
-        return params[known.members[at]]
+            params, member = self._drawn_alone(known, known.members[at : at + 1]), 0
+        else:
+            member = known.members[at]
+        own: np.ndarray = params[member]
+        return own
 
     def drawn_many(
         self, belief: Belief, width: float, block: int, numbers: Int[np.ndarray, " n"]
@@ -226,10 +228,12 @@ class ManyOutlook:
         n = len(self.numbers)
         if not n:
             return []
-        blocks, places = self.numbers // self.source.size, None
+        size, places = self.source.size, None
+        block = int(np.minimum.reduce(self.numbers)) // size
+        if int(np.maximum.reduce(self.numbers)) < (block + 1) * size:
+            return [(block, slice(n))]
+        blocks = self.numbers // size
         steps = blocks[1:] - blocks[:-1]
-        if not np.count_nonzero(steps):
-            return [(int(blocks[0]), slice(n))]
         if np.minimum.reduce(steps) < 0:
             places = blocks.argsort(kind="stable")
             blocks = blocks[places]

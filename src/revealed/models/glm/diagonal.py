@@ -200,12 +200,14 @@ class DiagonalLearner:
             Not checked: :meth:`DiagonalPosterior.learn` does.
         """
         precision, shift = self.precision[index], self.shift[index]
-        mean, gain = shift / precision, value / precision
-        share = gain * value  # of the predictor's variance
-        variance = float(share.sum())
-        first, second = self._tilt(answer, float(value @ mean), variance)
-        after = precision / (1 - second * share)
-        pull = (mean + first * gain) * after
+        left = value / precision
+        first, second = self._tilt(answer, float(left.dot(shift)), float(left.dot(value)))
+        left *= value  # what each has of the predictor's variance
+        left *= -second
+        left += 1  # what is left of its own: in place, since at this size to make an array costs as much as to fill it
+        after, pull = precision / left, first * value
+        pull += shift
+        pull /= left
         self.precision[index] = after
         self.shift[index] = pull
         return after - precision, pull - shift

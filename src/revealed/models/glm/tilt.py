@@ -64,16 +64,24 @@ def _probit(answer: float, mean: float, variance: float) -> tuple[float, float]:
 
 
 def _logit(answer: float, mean: float, variance: float) -> tuple[float, float]:
-    predictor = mean
-    for _ in range(100):
-        probability = 1 / (1 + exp(-predictor)) if predictor > -700 else 0.0
-        curvature = probability * (1 - probability)
-        step = (variance * (answer - probability) - (predictor - mean)) / (1 + variance * curvature)
-        predictor += max(-1.0, min(1.0, step))
-        if -1e-10 < step < 1e-10:
+    """Return the derivatives at the mode, found by Newton's method.
+
+    With signs such that the answer is yes the mode solves ``x - mean = variance / (1 + exp x)``. The difference of the
+    two sides rises, bends upwards below 0 and downwards above, and is not above zero at ``mean``. So from 0, or from a
+    mean beyond it, every step stops short of the mode, and none has to be cut.
+    """
+    sign = 1.0 if answer else -1.0
+    mean *= sign
+    predictor = max(mean, 0.0)
+    for _ in range(100):  # 28 at a variance of 10¹²
+        missing = 1 / (1 + exp(predictor)) if predictor < 700 else 0.0
+        step = (variance * missing - (predictor - mean)) / (1 + variance * missing * (1 - missing))
+        predictor += step
+        if -1e-5 < step < 1e-5:  # the next one is less than its square
             break
-    probability = 1 / (1 + exp(-predictor)) if predictor > -700 else 0.0
-    return _from_mode(answer - probability, probability * (1 - probability), predictor, mean, variance)
+    missing = 1 / (1 + exp(predictor)) if predictor < 700 else 0.0
+    first, second = _from_mode(missing, missing * (1 - missing), predictor, mean, variance)
+    return sign * first, second
 
 
 def _poisson(answer: float, mean: float, variance: float) -> tuple[float, float]:
