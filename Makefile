@@ -16,13 +16,14 @@ SECTION := .ci/section
 PEERS   := .venv-bench
 RIVALS  := .venv-bench-decide
 ECONS   := .venv-bench-dynamic
+MARKETS := .venv-bench-blp
 
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
 .PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
         bench bench-logit bench-nested bench-mixed bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
-        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards format clean
+        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards bench-blp format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
 
@@ -57,6 +58,12 @@ $(ECONS)/.made: bench/requirements-dynamic.txt .ci/make-venv .ci/find-python
 	@echo "Installing the peer of choices over time to compare with, in $(ECONS)"
 	@.ci/make-venv $(ECONS)
 	@$(ECONS)/bin/python $(INSTALL) -r bench/requirements-dynamic.txt
+	@touch $@
+
+$(MARKETS)/.made: bench/requirements-blp.txt .ci/make-venv .ci/find-python
+	@echo "Installing the peer of demand on market shares to compare with, in $(MARKETS)"
+	@.ci/make-venv $(MARKETS)
+	@$(MARKETS)/bin/python $(INSTALL) -r bench/requirements-blp.txt
 	@touch $@
 
 install: $(VENV)/.all
@@ -101,7 +108,7 @@ format: $(VENV)/.all
 
 bench: bench-logit bench-nested bench-mixed bench-update bench-threads bench-scale \
        bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart \
-       bench-dynamic bench-membership bench-rewards
+       bench-dynamic bench-blp bench-rewards bench-membership
 
 bench-logit: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
@@ -124,6 +131,9 @@ bench-offpolicy: $(VENV)/.all $(RIVALS)/.made
 bench-dynamic: $(VENV)/.all $(ECONS)/.made
 	@$(BIN)/python -m bench.dynamic --peer $(ECONS)/bin/python
 
+bench-blp: $(VENV)/.all $(MARKETS)/.made
+	@$(BIN)/python -m bench.blp --peer $(MARKETS)/bin/python
+
 bench-rewards: $(VENV)/.all
 	@$(BIN)/python -m bench.rewards
 	@$(BIN)/python -m bench.rewards_buses
@@ -132,6 +142,6 @@ bench-delay bench-layout bench-coldstart bench-membership: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*
 
 clean:
-	rm -rf $(VENV) $(PEERS) $(RIVALS) $(ECONS) site dist demo-output bench/results bench/.data .hypothesis
+	rm -rf $(VENV) $(PEERS) $(RIVALS) $(ECONS) $(MARKETS) site dist demo-output bench/results bench/.data .hypothesis
 	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests bench -name __pycache__ -type d -prune -exec rm -rf {} +

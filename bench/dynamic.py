@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,8 @@ NFXP, NPL, TIMES, STATES, COHORT, MEMORY = 0.15, 0.1, 150, 60, 20, 4
 def buses(peer: str | None) -> dict[str, Any]:
     """Measure the buses."""
     report.heading("Rust's buses, discount .9999, 90 bins: CPU seconds after import, one thread")
-    rows, found = [], {}
+    rows: list[list[str]] = []
+    found: dict[str, Any] = {}
     for group, which in ((4, (4,)), (0, (1, 2, 3, 4))):
         log = datasets.rust_buses(groups=which)
         name = "group 4" if group else "groups 1-4"
@@ -75,9 +75,9 @@ def buses(peer: str | None) -> dict[str, Any]:
         for kind, most in (("nfxp", NFXP), ("npl", NPL)):
             middle = float(np.median(found[f"{kind}, {name}"]))
             report.note(report.goal(middle < most, f"{kind}, {name}: {middle:.3f} CPU seconds, < {most}"))
-        over = found.get(f"over econirl, {name}")
-        if over is not None:
-            report.note(report.goal(over >= TIMES, f"{name}: {over:.0f}× econirl's speed, >= {TIMES}×"))
+        faster = found.get(f"over econirl, {name}")
+        if faster is not None:
+            report.note(report.goal(faster >= TIMES, f"{name}: {faster:.0f}× econirl's speed, >= {TIMES}×"))
     report.note(
         "from the choice log to standard errors: panel, transitions, estimates; first: the first of the process"
     )
@@ -214,4 +214,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

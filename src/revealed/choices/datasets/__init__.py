@@ -10,11 +10,15 @@ ChoiceLog(swissmetro: 6,768 cases, 3 alternatives, 752 persons, 20,304 rows)
 from revealed.choices.datasets.bandit import open_bandit
 from revealed.choices.datasets.buses import rust_buses, rust_buses_original
 from revealed.choices.datasets.energy import electricity, heating
+from revealed.choices.datasets.market_data import MarketTables, automobiles, cereals
 from revealed.choices.datasets.shelf import card, licence, load, names, path
 from revealed.choices.datasets.travel import mode_canada, mode_choice, swissmetro
 
 __all__ = [
+    "MarketTables",
+    "automobiles",
     "card",
+    "cereals",
     "electricity",
     "heating",
     "licence",

@@ -1,0 +1,222 @@
+"""A fitted demand on markets: estimates, how sure they are, and what follows from them. Imports models and evidence."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from revealed.doors import door
+from revealed.errors import SpecificationError, nearest
+from revealed.evidence import Status
+from revealed.models.blp.markets import Markets
+from revealed.models.blp.optimal import optimal_instruments
+from revealed.models.blp.problem import Point, Problem
+from revealed.models.blp.world import Equilibrium, World
+
+if TYPE_CHECKING:
+    from revealed.models.blp.model import Blp
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class BlpFit:
+    """Demand (and supply) estimated on markets.
+
+    Parameters
+    ----------
+    model : Blp
+    problem : Problem
+        The model read against the markets.
+    point : Point
+        Mean utilities and mark-ups at the estimates.
+    names : tuple of str
+        ``sigma[…]``, ``pi[…]``, ``beta[…]``, ``gamma[…]``.
+    params : ndarray of float64, shape (K,)
+    covariance : ndarray of float64, shape (K, K)
+        Robust, or clustered if the model says so.
+    xi, omega : ndarray of float64, shape (N,)
+        The structural errors of demand and supply; ``omega`` is None without supply.
+    objective : float
+        The GMM objective at the estimates, times the number of products.
+    objectives : tuple of float
+        The objective at the end of each step.
+    n_moments : int
+        The instruments, of both sides, that are linearly independent.
+    status : Status
+    """
+
+    model: Blp
+    problem: Problem
+    point: Point
+    names: tuple[str, ...]
+    params: Float[np.ndarray, " K"]
+    covariance: Float[np.ndarray, "K K"]
+    xi: Float[np.ndarray, " N"]
+    omega: Float[np.ndarray, " N"] | None
+    objective: float
+    objectives: tuple[float, ...]
+    n_moments: int
+    status: Status
+
+    @property
+    def markets(self) -> Markets:
+        """The markets it was fitted to."""
+        return self.problem.markets
+
+    @property
+    def estimates(self) -> dict[str, float]:
+        """The estimates by name."""
+        return {name: float(value) for name, value in zip(self.names, self.params, strict=True)}
+
+    def __getitem__(self, name: str) -> float:
+        """Return one estimate by name."""
+        return float(self.params[self.index(name)])
+
+    def index(self, name: str) -> int:
+        """Return the place of a parameter.
+
+        Raises
+        ------
+        SpecificationError
+            If there is none of that name.
+        """
+        if name not in self.names:
+            raise SpecificationError(f"no parameter {name!r}; {nearest(name, self.names)}")
+        return self.names.index(name)
+
+    def standard_errors(self) -> Float[np.ndarray, " K"]:
+        """Return standard errors; NaN where the moments cannot tell a parameter."""
+        return np.sqrt(np.diag(self.covariance))
+
+    @property
+    def delta(self) -> Float[np.ndarray, " N"]:
+        """Mean utilities."""
+        return self.point.delta
+
+    @property
+    def sigma(self) -> Float[np.ndarray, "K2 K2"]:
+        """The matrix of random coefficients: rows their terms, columns independent draws."""
+        tastes = self.problem.tastes
+        whole = np.zeros((len(tastes.random),) * 2)
+        whole[:, list(tastes.draws)] = self._matrix[:, : len(tastes.draws)]
+        return whole
+
+    @property
+    def pi(self) -> Float[np.ndarray, "K2 D"]:
+        """How random coefficients move with demographics."""
+        return np.asarray(self._matrix[:, len(self.problem.tastes.draws) :])
+
+    @property
+    def _matrix(self) -> Float[np.ndarray, "K2 V"]:
+        return self.problem.split(self.point.params)[0]
+
+    # ---- what follows ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def world(self) -> World:
+        """The markets under the estimated demand.
+
+        Raises
+        ------
+        SpecificationError
+            If a term is not linear in prices.
+        """
+        linear, random = self.model.terms()
+        slopes = self.markets.slopes(linear)
+        moving = [k for k, depends in enumerate(linear.depend_on("prices")) if depends]
+        effect = slopes[:, moving] @ np.array([self[f"beta[{linear.names[k]}]"] for k in moving])
+        problem = self.problem
+        return World(
+            self.markets,
+            problem.random,
+            problem.draws,
+            self._matrix,
+            self.delta,
+            effect,
+            self.markets.slopes(random),
+        )
+
+    def elasticities(self) -> dict[str, Float[np.ndarray, "J J"]]:
+        """Return price elasticities by market: rows the share, columns the price; see :class:`World`."""
+        return self.world.elasticities()
+
+    def own_elasticities(self) -> Float[np.ndarray, " N"]:
+        """Return the elasticity of each product's share to its own price, in the order of the products."""
+        found = np.empty(len(self.delta))
+        for label, matrix in self.elasticities().items():
+            found[self.markets.rows_of(label)] = np.diag(matrix)
+        return found
+
+    def diversion(self) -> dict[str, Float[np.ndarray, "J J"]]:
+        """Return diversion ratios by market: rows the product left, columns to which; the outside on the diagonal."""
+        return self.world.diversion()
+
+    def costs(self, firms: Mapping[object, object] | str = "firm_ids") -> Float[np.ndarray, " N"]:
+        """Return marginal costs: prices less mark-ups."""
+        return np.asarray(self.markets.prices - self.world.markups(self._firms(firms)))
+
+    def markups(self, firms: Mapping[object, object] | str = "firm_ids") -> Float[np.ndarray, " N"]:
+        """Return mark-ups as a share of price, (p - c) / p, the Lerner index."""
+        return np.asarray(self.world.markups(self._firms(firms)) / self.markets.prices)
+
+    def merger(
+        self, into: Mapping[object, object] | str, *, costs: Float[np.ndarray, " N"] | None = None
+    ) -> Equilibrium:
+        """Return the prices and shares after a change of who owns what.
+
+        Parameters
+        ----------
+        into : mapping or str
+            ``{firm: the firm that takes it over}``, by ``firm_ids``; or a column of the products with the new owners.
+        costs : ndarray of float64, shape (N,), optional
+            Marginal costs after it; by default those of before.
+
+        Raises
+        ------
+        SpecificationError
+            For a firm or column that is not there.
+        """
+        before = self.costs()
+        return self.world.equilibrium(self._firms(into), before if costs is None else costs)
+
+    def surplus(self, prices: Float[np.ndarray, " N"] | None = None) -> Float[np.ndarray, " markets"]:
+        """Return consumer surplus of each who could buy, by market, in units of price."""
+        return self.world.surplus(self.markets.prices if prices is None else prices)
+
+    def optimal_instruments(self) -> Markets:
+        """Return the markets with optimal instruments: :func:`revealed.models.blp.optimal.optimal_instruments`."""
+        return optimal_instruments(self)
+
+    def _firms(self, firms: Mapping[object, object] | str) -> Int[np.ndarray, " N"]:
+        if isinstance(firms, str):
+            return self.markets.ids(firms)
+        codes = self.markets.ids("firm_ids")
+        labels = self.markets.labels_of("firm_ids")
+        owner = list(range(len(labels)))
+        for taken, taker in firms.items():
+            for name in (taken, taker):
+                if str(name) not in labels:
+                    raise SpecificationError(f"no firm {str(name)!r} in firm_ids; {nearest(str(name), labels)}")
+            owner[labels.index(str(taken))] = labels.index(str(taker))
+        return np.asarray(np.array(owner, dtype=np.int64)[codes])
+
+    # ---- words ----------------------------------------------------------------------------------------------------
+
+    def summary(self, *, level: float = 0.95) -> Any:
+        """Return the summary: :func:`revealed.report.markets.summarise_markets`."""
+        return door("market_summary")(self, level=level)
+
+    def __str__(self) -> str:
+        return str(door("text")(self.summary()))
+
+    def _repr_html_(self) -> str:
+        return str(door("html")(self.summary()))
+
+    def __repr__(self) -> str:
+        told = ", ".join(f"{name} {value:.4g}" for name, value in self.estimates.items())
+        ending = "" if self.status.sound else "; NOT SOUND: " + "; ".join(self.status.messages())
+        return f"BlpFit({told}; objective {self.objective:.4f}{ending})"
