@@ -31,6 +31,7 @@ def page_environment() -> dict[str, str]:
     }
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

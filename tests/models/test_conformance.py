@@ -141,6 +141,7 @@ def test_probabilities_sum_to_one_and_the_log_likelihood_is_theirs(fit: Fit, log
     assert np.isfinite(logsum).all()
 
 
+@pytest.mark.usefixtures("quick")
 def test_estimates_recover_the_truth_with_honest_intervals(make: Callable[..., Model]) -> None:
     hits, total = 0, 0
     for seed in range(60):
