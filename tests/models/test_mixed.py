@@ -142,7 +142,7 @@ def test_results_do_not_depend_on_order_parts_or_company(monkeypatch: pytest.Mon
         assert found.n_cases == whole.n_cases
         assert found.log_likelihood == pytest.approx(whole.log_likelihood, rel=1e-13)
         np.testing.assert_allclose(found.information, whole.information, rtol=1e-9, atol=1e-9)
-    monkeypatch.setattr("revealed.models.mixed.panel.BLOCK_UTILITIES", 1)
+    monkeypatch.setattr("revealed.models.people.BLOCK_UTILITIES", 1)
     single = model.law(log).evidence(everything(log), point, Detail.OUTER)
     np.testing.assert_allclose(single.information, whole.information, rtol=1e-9, atol=1e-9)
 

@@ -16,8 +16,8 @@ from revealed.evidence import Detail, Evidence, Tally
 from revealed.models.design import Design
 from revealed.models.latent.sums import LatentSums, log_shares
 from revealed.models.law import Prediction
-from revealed.models.mixed.draws import Draws
-from revealed.models.mixed.panel import Panel, PeopleBlock
+from revealed.models.logit import LogitLaw
+from revealed.models.people import Panel, PeopleBlock, added_up
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,18 +80,8 @@ class LatentLaw:
         DataError
             If cells in use are missing or infinite.
         """
-        log, panel = partition.log, self._panel(partition.log)
-        tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
-        for people, sums in self.sums(partition, params):
-            with np.errstate(all="ignore"):  # what is not finite is refused by the tally
-                scores = sums.scores()
-                information = sums.information() if detail >= Detail.INFORMATION else None
-                outer = scores.T @ scores if detail >= Detail.OUTER else None
-            tally.add(people.n_cases, sums.log_likelihood, scores.sum(axis=0), information, outer)
-            if ledger:
-                first = panel.first_cases[people.persons]
-                tally.enter(log.person_codes[first].astype(np.int64), log.first_case + int(first[0]), scores)
-        return tally.evidence()
+        log, tally = partition.log, Tally(self.signature, self.names, params, detail, ledger=ledger)
+        return added_up(tally, log, self._panel(log), self.sums(partition, params), ledger)
 
     def sums(self, partition: Partition, params: Float[np.ndarray, " K"]) -> Iterator[tuple[PeopleBlock, LatentSums]]:
         """Yield the people of a partition block by block, with what their choices say."""
@@ -108,7 +98,7 @@ class LatentLaw:
     ) -> tuple[Int[np.ndarray, " persons"], Float[np.ndarray, "persons classes"]]:
         """Return each person's first case, and the probability of each class given the person's choices."""
         panel = self._panel(log)
-        found = np.empty((len(panel.keys), self.classes))
+        found = np.empty((panel.n_persons, self.classes))
         for people, sums in self.sums(Partition(log, 0, log.n_cases), params):
             found[people.persons] = sums.posterior
         return panel.first_cases, found
@@ -116,21 +106,13 @@ class LatentLaw:
     def predict(self, log: ChoiceLog, params: Float[np.ndarray, " K"]) -> Prediction:
         """Return choice probabilities and logsums: means over the classes by their shares, no choice seen."""
         weights, membership = self.parts(params)
-        share = np.exp(log_shares(self._covariates(log), membership))
+        share = np.exp(log_shares(self._covariates(log), membership)).T
         probability, logsum = np.zeros(log.n_rows), np.zeros(log.n_cases)
-        columns = np.ascontiguousarray(self.design.matrix(log).T)
-        starts, case = log.offsets[:-1], np.repeat(np.arange(log.n_cases), log.sizes)
-        for k in range(self.classes):
-            with np.errstate(all="ignore"):
-                utility = columns @ weights[:, k]
-            if log.available is not None:
-                utility = np.where(log.available, utility, -np.inf)
-            top = np.maximum.reduceat(utility, starts)
-            with np.errstate(all="ignore"):
-                exped = np.exp(utility - top[case])
-                total = np.add.reduceat(exped, starts)
-                probability += share[case, k] * exped / total[case]
-                logsum += share[:, k] * (top + np.log(total))
+        for part in LogitLaw(self.design).predict_each(log, np.ascontiguousarray(weights.T)):
+            here = share[part.points, part.cases]
+            sizes = log.sizes[part.cases]
+            probability[part.rows] += (np.repeat(here, sizes, axis=1) * part.probability).sum(axis=0)
+            logsum[part.cases] += (here * part.logsum).sum(axis=0)
         return Prediction(probability, logsum)
 
     # ---- pieces ---------------------------------------------------------------------------------------------------
@@ -152,6 +134,6 @@ class LatentLaw:
             if self.membership is not None:
                 self.membership.require_clean(log)
                 z = np.column_stack([z, self.membership.matrix(log)[:, log.offsets[:-1]].T])
-            found = Panel.of(log, self.design, Draws(2, "halton", 0)), z
+            found = Panel.of(log, self.design), z
             self._kept[log] = found
         return found

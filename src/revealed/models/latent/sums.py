@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.special import logsumexp
 
-from revealed.models.mixed.panel import PeopleBlock
+from revealed.models.people import PeopleBlock
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,14 +105,15 @@ class LatentSums:
                 found[one : one + size, other : other + size] = (self.z * each[:, None]).T @ self.z
         return found
 
-    def information(self) -> Float[np.ndarray, "K K"]:
-        """Return the information of the choices, classes unknown."""
+    def squares(self) -> tuple[Float[np.ndarray, "persons K"], Float[np.ndarray, "K K"]]:
+        """Return the score of each person, weighted, and the information of the choices, classes unknown."""
         each = self.by_class()
         mean = np.einsum("pk,pkm->pm", self.posterior, each)
         weight = self.posterior * self.people.weight[:, None]
         scaled = (each * np.sqrt(weight)[:, :, None]).reshape(-1, each.shape[2])
         centred = mean * np.sqrt(self.people.weight)[:, None]
-        return np.asarray(self.complete() - scaled.T @ scaled + centred.T @ centred)
+        information = self.complete() - scaled.T @ scaled + centred.T @ centred
+        return mean * self.people.weight[:, None], np.asarray(information)
 
 
 def log_shares(

@@ -17,8 +17,9 @@ from revealed.models.design import Design
 from revealed.models.law import Predicted, Prediction
 from revealed.models.mixed.coefficients import Coefficients
 from revealed.models.mixed.draws import Draws
-from revealed.models.mixed.panel import BLOCK_UTILITIES, Panel, Panels, PeopleBlock
+from revealed.models.mixed.panel import Panels
 from revealed.models.mixed.sums import MixedSums, logits, with_fixed
+from revealed.models.people import BLOCK_UTILITIES, Panel, PeopleBlock, added_up
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,19 +76,7 @@ class MixedLaw:
         """
         log, panel = partition.log, self._panels.of(partition.log)
         tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
-        for people, sums in self._sums(log, panel, partition, params):
-            with np.errstate(all="ignore"):  # what is not finite is refused by the tally
-                information = None
-                if detail >= Detail.INFORMATION:
-                    scores, information = sums.squares()
-                else:
-                    scores = sums.scores()
-            outer = scores.T @ scores if detail >= Detail.OUTER else None
-            tally.add(people.n_cases, sums.log_likelihood, scores.sum(axis=0), information, outer)
-            if ledger:
-                first = panel.first_cases[people.persons]
-                tally.enter(log.person_codes[first].astype(np.int64), log.first_case + int(first[0]), scores)
-        return tally.evidence()
+        return added_up(tally, log, panel, self._sums(log, panel, partition, params), ledger)
 
     def posterior(
         self, log: ChoiceLog, params: Float[np.ndarray, " K"]
@@ -97,7 +86,7 @@ class MixedLaw:
         Revelt and Train (2000), "Customer-specific taste parameters and mixed logit"; Train (2009), chapter 11.
         """
         panel = self._panels.of(log)
-        shape = (len(panel.keys), len(self.coefficients.random))
+        shape = (panel.n_persons, len(self.coefficients.random))
         mean, spread = np.empty(shape), np.empty(shape)
         for people, sums in self._sums(log, panel, Partition(log, 0, log.n_cases), params):
             values, weight = sums.drawn.values, sums.posterior[:, :, None]

@@ -24,7 +24,7 @@ import numpy as np
 from jaxtyping import Float
 
 from revealed.models.mixed.coefficients import Coefficients, Drawn
-from revealed.models.mixed.panel import PeopleBlock
+from revealed.models.people import PeopleBlock
 from revealed.models.workspace import workspace
 
 #: Utilities (differences from what was chosen) as large as this are exponentiated as they are.
