@@ -10,10 +10,8 @@ from revealed.answer.interval import require_level
 from revealed.answer.table import Column, Table
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.report.content import Block, Code, Facts, Section, Text, Tone
-from revealed.report.html import to_html
-from revealed.report.markdown import to_markdown
-from revealed.report.summary import EstimateRow, estimated_row, table_of_estimates
-from revealed.report.text import to_text
+from revealed.report.shown import Shown, alerts_of
+from revealed.report.summary import EstimateRow, estimated_row, row_without_error, table_of_estimates
 
 _ERRORS = {
     "classic": "Classic standard errors, from the information: right if the model is.",
@@ -23,7 +21,7 @@ _ERRORS = {
 
 
 @dataclass(frozen=True, repr=False)
-class DynamicSummary:
+class DynamicSummary(Shown):
     """What a reader must know of a fit of a decision process; made by ``fit.summary()``.
 
     Parameters
@@ -64,7 +62,7 @@ class DynamicSummary:
     def sections(self) -> tuple[Section, ...]:
         """Return the summary as sections of a report."""
         tone: Tone = "warning" if self.sound else "alert"
-        alerts = tuple(Text(message[:1].upper() + message[1:], tone) for message in self.messages)
+        alerts = alerts_of(self.messages, tone)
         formulas = "\n".join(f"{action}: {formula}" if action else formula for action, formula in self.formulas)
         blocks: tuple[Block, ...] = (*alerts, Facts(self.facts), Text("Reward", "note"), Code(formulas))
         shares = Table("", (Column("action", "text"), Column("share of choices", "share")), self.shares)
@@ -92,22 +90,6 @@ class DynamicSummary:
             "notes": self.notes,
         }
         return {key: json_ready(value) for key, value in data.items()}
-
-    def to_html(self) -> str:
-        """Return an HTML fragment."""
-        return to_html(self)
-
-    def to_markdown(self) -> str:
-        """Return Markdown."""
-        return to_markdown(self)
-
-    def __str__(self) -> str:
-        return to_text(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
 
 
 def summarise_over_time(fit: DynamicFit, *, errors: str | None = None, level: float = 0.95) -> DynamicSummary:
@@ -152,7 +134,7 @@ def _row(fit: DynamicFit, place: int, error: float, level: float) -> EstimateRow
         return estimated_row(name, value, error, level)
     unknown = {other for item in fit.status.not_identified for other in item.names}
     state = "not identified" if name in unknown else "at bound" if name in fit.status.at_bound else "fixed"
-    return EstimateRow(name, value, None, None, None, None, None, state, {})
+    return row_without_error(name, value, state)
 
 
 def _facts(fit: DynamicFit) -> tuple[tuple[str, str], ...]:

@@ -11,11 +11,9 @@ from revealed.answer.base import json_ready
 from revealed.answer.interval import require_level
 from revealed.answer.table import Column, Table
 from revealed.models.blp.fit import BlpFit
-from revealed.report.content import Block, Code, Facts, Section, Text
-from revealed.report.html import to_html
-from revealed.report.markdown import to_markdown
-from revealed.report.summary import EstimateRow, estimated_row, table_of_estimates
-from revealed.report.text import to_text
+from revealed.report.content import Block, Code, Facts, Section
+from revealed.report.shown import Shown, alerts_of
+from revealed.report.summary import EstimateRow, estimated_row, row_without_error, table_of_estimates
 
 _NOTES = {
     "robust": "Robust standard errors: each product in a market may have an error of its own size.",
@@ -24,7 +22,7 @@ _NOTES = {
 
 
 @dataclass(frozen=True, repr=False)
-class MarketSummary:
+class MarketSummary(Shown):
     """What a reader must know of demand fitted to market shares; made by ``fit.summary()``.
 
     Parameters
@@ -59,7 +57,7 @@ class MarketSummary:
 
     def sections(self) -> tuple[Section, ...]:
         """Return the summary as sections of a report."""
-        alerts = tuple(Text(message[:1].upper() + message[1:], "alert") for message in self.messages)
+        alerts = alerts_of(self.messages, "alert")
         formulas = "\n".join(f"{name}: {formula}" for name, formula in self.formulas)
         blocks: tuple[Block, ...] = (*alerts, Facts(self.facts), Code(formulas))
         table = self.table()
@@ -86,22 +84,6 @@ class MarketSummary:
         }
         return {key: json_ready(value) for key, value in data.items()}
 
-    def to_html(self) -> str:
-        """Return an HTML fragment."""
-        return to_html(self)
-
-    def to_markdown(self) -> str:
-        """Return Markdown."""
-        return to_markdown(self)
-
-    def __str__(self) -> str:
-        return to_text(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
-
 
 def summarise_markets(fit: BlpFit, *, level: float = 0.95) -> MarketSummary:
     """Return the summary of demand fitted to market shares.
@@ -123,7 +105,7 @@ def summarise_markets(fit: BlpFit, *, level: float = 0.95) -> MarketSummary:
     rows = []
     for name, value, error in zip(fit.names, fit.params.tolist(), errors.tolist(), strict=True):
         if name in unknown:
-            rows.append(EstimateRow(name, value, None, None, None, None, None, "not identified", {}))
+            rows.append(row_without_error(name, value, "not identified"))
         else:
             rows.append(estimated_row(name, value, error, level))
     model = fit.model

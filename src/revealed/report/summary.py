@@ -16,10 +16,8 @@ from revealed.answer.interval import IntervalOptions, intervals, quantile, requi
 from revealed.answer.table import Cell, Column, Table
 from revealed.models.fit import Fit
 from revealed.report.content import Block, Code, Facts, Section, Text, Tone
-from revealed.report.html import to_html
-from revealed.report.markdown import to_markdown
 from revealed.report.numbers import number_as_text
-from revealed.report.text import to_text
+from revealed.report.shown import Shown, alerts_of
 
 #: A table of shares with more alternatives than this shows the most chosen ones.
 _MOST_ALTERNATIVES = 12
@@ -79,7 +77,7 @@ class DerivedRow:
 
 
 @dataclass(frozen=True, repr=False)
-class Summary:
+class Summary(Shown):
     """What a reader must know of a fit; made by ``fit.summary()``.
 
     ``str(summary)`` is plain text, a notebook shows it as HTML, and :mod:`revealed.report` has the other forms.
@@ -152,7 +150,7 @@ class Summary:
     def sections(self) -> tuple[Section, ...]:
         """Return the summary as sections of a report."""
         tone: Tone = "warning" if self.sound else "alert"
-        alerts = tuple(Text(_capital(message), tone) for message in self.messages)
+        alerts = alerts_of(self.messages, tone)
         formulas = "\n".join(formula if not label else f"{label}: {formula}" for label, formula in self.formulas)
         facts = (*self.data, *self.run, *self._fit_facts())
         table = self.table()
@@ -211,22 +209,6 @@ class Summary:
             "notes": self.notes,
         }
         return {key: json_ready(value) for key, value in data.items()}
-
-    def to_html(self) -> str:
-        """Return an HTML fragment; see :func:`revealed.report.html.to_page` for a page."""
-        return to_html(self)
-
-    def to_markdown(self) -> str:
-        """Return Markdown."""
-        return to_markdown(self)
-
-    def __str__(self) -> str:
-        return to_text(self)
-
-    __repr__ = __str__
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
 
 
 def table_of_estimates(rows: Sequence[EstimateRow], errors: str, level: float, notes: tuple[str, ...]) -> Table:
@@ -310,6 +292,13 @@ def estimated_row(
     return EstimateRow(name, value, error, z, p_value, low, high, "estimated", beside or {}, null)
 
 
+def row_without_error(
+    name: str, value: float, state: str, beside: Mapping[str, float | None] | None = None, null: float = 0.0
+) -> EstimateRow:
+    """Return the row of a parameter that has no standard error, for what ``state`` says."""
+    return EstimateRow(name, value, None, None, None, None, None, state, beside or {}, null)
+
+
 def _rows(
     fit: Fit, errors: Float[np.ndarray, " K"], others: Mapping[str, Float[np.ndarray, " K"]], level: float
 ) -> tuple[EstimateRow, ...]:
@@ -317,7 +306,7 @@ def _rows(
     for i, name in enumerate(fit.names):
         value, state, null = float(fit.params[i]), _state(fit, i), fit.model.null_value(name)
         if state != "estimated":
-            rows.append(EstimateRow(name, value, None, None, None, None, None, state, dict.fromkeys(others), null))
+            rows.append(row_without_error(name, value, state, dict.fromkeys(others), null))
             continue
         beside = {kind: float(array[i]) for kind, array in others.items()}
         rows.append(estimated_row(name, value, float(errors[i]), level, beside, null))
@@ -383,7 +372,3 @@ def _notes(fit: Fit, kind: str) -> tuple[str, ...]:
     if fit.prior is not None:
         notes.append("With a prior or ridge: estimates are drawn towards it, and p-values are not those of a test.")
     return tuple(notes)
-
-
-def _capital(text: str) -> str:
-    return text[:1].upper() + text[1:]
