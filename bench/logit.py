@@ -80,7 +80,7 @@ def contenders() -> list[Contender]:
 def nested_contenders() -> list[Contender]:
     """Return who takes part in the nested logit."""
     return [
-        Contender("revealed", "bench.ours_nested", repeats=5),
+        Contender("revealed", "bench.ours", nested=True, repeats=5),
         Contender("larch-none", "bench.peers.with_larch", "none", nested=True, goal=10),
         Contender("larch-errors", "bench.peers.with_larch", "errors", nested=True, goal=10),
         Contender("biogeme-none", "bench.peers.with_biogeme", "none", nested=True, goal=10, limit=600),

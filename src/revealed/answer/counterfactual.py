@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Float
 
 from revealed.answer.base import require_whole, unique
 from revealed.answer.change import Change
@@ -22,7 +22,7 @@ from revealed.answer.over_time import PAID, OverTime, SegmentOverTime, Series
 from revealed.answer.population import EVERYONE
 from revealed.answer.scenario import Scenario
 from revealed.choices.expression import Labels, evaluate
-from revealed.errors import SpecificationError, nearest
+from revealed.errors import SpecificationError
 from revealed.models.dynamic.bootstrap import Bootstrap
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.process import DecisionProcess, Transitions
@@ -286,10 +286,13 @@ def _other_world(
         raise SpecificationError("the other process must have the states and actions of the fit")
     before = fit.process.mask
     after = scenario.numbers(scenario.available_column).reshape(given.n_states, -1) != 0
-    available: Bool[np.ndarray, "S A"] | None = (given.mask & ~(before & ~after)) | (after & ~before)
-    if available is not None and available.all():
-        available = None
-    changed = replace(given, available=available, discount=given.discount if discount is None else discount)
+    closed, opened = before & ~after, after & ~before
+    available = (given.mask & ~closed) | opened
+    changed = replace(
+        given,
+        available=None if available.all() else available,
+        discount=given.discount if discount is None else discount,
+    )
     linear = LinearReward(fit.linear.design, scenario.log)
     return World(changed, linear, _payment(paid, scenario, changed))
 
@@ -323,11 +326,10 @@ def _cohorts(fit: DynamicFit, start: Start) -> tuple[Float[np.ndarray, "G S"], F
 
 
 def _place(fit: DynamicFit, name: str) -> int:
-    if name not in fit.names:
-        raise SpecificationError(f"no parameter {name!r}; {nearest(name, fit.names)}")
+    place = fit.index(name)
     if not fit[name] < 0:
         raise SpecificationError(f"money costs utility, so {name!r} must be below zero, and is {fit[name]:.4g}")
-    return fit.names.index(name)
+    return place
 
 
 def _told(discount: float | None, process: DecisionProcess | None) -> tuple[str, ...]:

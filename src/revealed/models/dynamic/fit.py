@@ -78,9 +78,19 @@ class DynamicFit:
 
     def __getitem__(self, name: str) -> float:
         """Return one estimate by name."""
+        return float(self.params[self.index(name)])
+
+    def index(self, name: str) -> int:
+        """Return the place of a parameter.
+
+        Raises
+        ------
+        SpecificationError
+            If there is none of that name.
+        """
         if name not in self.names:
             raise SpecificationError(f"no parameter {name!r}; {nearest(name, self.names)}")
-        return float(self.params[self.names.index(name)])
+        return self.names.index(name)
 
     @property
     def log_likelihood(self) -> float:
