@@ -202,7 +202,7 @@ class FullPosterior:
             row = x[0]
             precision = self.precision + np.multiply.outer((sign * sites.precision[0]) * row, row)
             return FullPosterior(precision, self.shift + (sign * sites.shift[0]) * row)
-        added = (x.T * sites.precision) @ x
+        added = _weighted_gram(x, sites.precision)
         return FullPosterior(self.precision + sign * added, self.shift + sign * (sites.shift @ x))
 
     def _alone(self, link: Link, row: Float[np.ndarray, " K"], answer: float) -> tuple[Vector, Vector]:
@@ -230,37 +230,56 @@ class FullPosterior:
         return precision, shift
 
     def _at_joint_mode(self, link: Link, x: Matrix, answers: Vector) -> tuple[Vector, Vector]:
-        """Return the sites at the mode of the posterior, by Newton's method with halving."""
+        """Return the sites at the mode of the posterior, by Newton's method with halving.
+
+        The curvature costs most of a step and changes little from one to the next, so it is worked out anew only when a
+        step has gained less than a digit.
+        """
         params = self.mean
         predictor = x @ params
         objective = self._log_density(params) + float(link.log_likelihood(answers, predictor).sum())
-        for _ in range(50):
+        before, fresh = 0.0, True
+        for _ in range(100):
             first, second = link.slope(answers, predictor)
             gradient = self.shift - self.precision @ params + first @ x
-            factor, failed = dpotrf(self.precision + (x.T * second) @ x, lower=1)
-            if failed:
-                raise EvidenceError("this posterior is not proper, so nothing can be learned from it")
+            if fresh:
+                factor, failed = dpotrf(self.precision + _weighted_gram(x, second), lower=1)
+                if failed:
+                    raise EvidenceError("this posterior is not proper, so nothing can be learned from it")
             step = dpotrs(factor, gradient, lower=1)[0]
-            decrement = float(gradient @ step)
-            if decrement < 1e-7:  # the step squares what is left: a mode within 1e-7 standard deviations
-                params = params + step
-                predictor = x @ params
+            squared = float(gradient @ step)  # the distance to the mode in standard deviations, squared
+            if squared * squared <= 1e-14 * before:  # the next step gains no less than this one did
+                predictor = x @ (params + step)
                 break
-            length = 1.0
-            for _ in range(40):
-                trial = params + length * step
-                at = x @ trial
-                with np.errstate(over="ignore"):
-                    reached = self._log_density(trial) + float(link.log_likelihood(answers, at).sum())
-                if reached >= objective - 1e-12 * abs(objective):
-                    break
-                length /= 2
-            params, predictor, objective = trial, at, reached
+            fresh = squared > (0.01 * before or 1.0)
+            before = squared
+            trial = params + step
+            at = x @ trial
+            if squared > 1e-3:  # nearer than that a whole step is never too long
+                length = 1.0
+                while length > 1e-12:
+                    with np.errstate(over="ignore"):
+                        reached = self._log_density(trial) + float(link.log_likelihood(answers, at).sum())
+                    if reached >= objective - 1e-12 * abs(objective):
+                        break
+                    length /= 2
+                    trial = params + length * step
+                    at = x @ trial
+                objective, fresh = reached, fresh or length < 1
+            params, predictor = trial, at
         first, second = link.slope(answers, predictor)
         return second, first + second * predictor
 
     def _log_density(self, params: Float[np.ndarray, " K"]) -> float:
         return float(params @ (self.shift - 0.5 * (self.precision @ params)))
+
+
+def _weighted_gram(x: Matrix, weight: Vector) -> Float[np.ndarray, "K K"]:
+    """Return ``xᵀ diag(weight) x``, at half the work where no weight is below zero."""
+    if weight.min() < 0:
+        return np.asarray((x.T * weight) @ x)
+    scaled = x * np.sqrt(weight)[:, None]
+    return np.asarray(scaled.T @ scaled)  # a matrix times itself: numpy has the symmetric product of BLAS for it
 
 
 def require_variances(variance: np.ndarray) -> None:
