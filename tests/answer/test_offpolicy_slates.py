@@ -12,13 +12,16 @@ from revealed.answer.offpolicy import (
     Bootstrap,
     DoublyRobust,
     EmpiricalBernstein,
+    Interval,
     Limits,
+    PolicyComparison,
     RidgeRewards,
     SlateCascade,
     SlateEstimator,
     SlateIndependent,
     SlateRewardInteraction,
     SlateStandard,
+    compare_slates,
     evaluate,
     evaluate_slates,
     prefix_probability,
@@ -310,3 +313,48 @@ def test_bad_slates() -> None:
     refused = evaluate_slates(feedback, policy, SlateIndependent(), propensity=logged, limits=Limits(1000))
     assert "effective sample" in refused.refused[0]
     assert np.isnan(refused.value)
+
+
+# ---- beside the policy that was running ----------------------------------------------------------------------------
+
+
+def logged_value() -> float:
+    slates = permutations(range(3), 2)
+    return sum(float(np.prod(conditional(LOGGING, s))) * (click(s, 0) + click(s, 1)) for s in slates)
+
+
+def compared(n_slates: int, seed: int, **more: Interval) -> PolicyComparison:
+    feedback, _, shown = cascade_world(n_slates, seed)
+    own = np.array([conditional(POLICY, tuple(s)) for s in shown.tolist()]).ravel()
+    would, did = prefix_probability(feedback, own), prefix_probability(feedback, feedback.propensity)
+    return compare_slates(feedback, would, SlateRewardInteraction(), name="new", propensity=did, **more)
+
+
+@pytest.mark.usefixtures("quick")
+def test_the_difference_to_what_was_running_covers_the_truth() -> None:
+    truth = true_value() - logged_value()
+    found = [compared(400, seed).difference("new") for seed in range(200)]
+    inside = np.mean([one.low <= truth <= one.high for one in found])
+    assert 0.90 <= inside <= 0.99  # within three deviations of 200 tosses
+    assert np.mean([one.value for one in found]) == pytest.approx(truth, abs=0.01)
+
+
+def test_the_difference_is_paired_and_the_better_is_selected() -> None:
+    answer = compared(4000, 1)
+    feedback = cascade_world(4000, 1)[0]
+    new, logged, over = answer["new"], answer["logged"], answer.difference("new")
+    assert logged.value == pytest.approx(feedback.reward.sum() / 4000)
+    assert over.value == pytest.approx(new.value - logged.value)
+    assert answer.selected == "new"
+    assert answer.table().rows[0][0] == "logged"
+    bounded = compared(4000, 1, interval=EmpiricalBernstein(lowest=0, highest=1, largest_weight=20.0))
+    assert bounded.difference("new").low < over.low  # for any sample, so wider
+
+
+def test_a_policy_that_the_log_cannot_judge_has_no_difference() -> None:
+    feedback = cascade_world(400, 0)[0]
+    answer = compare_slates(feedback, np.zeros(800), SlateIndependent(), name="new")
+    assert answer["new"].refused
+    assert answer.selected == "logged"
+    with pytest.raises(SpecificationError, match="no difference for 'new'"):
+        answer.difference("new")

@@ -98,16 +98,19 @@ def test_a_log_of_pages_judges_another_policy(invoke: Invoke, policy: Path, fold
     (folder / "other.toml").write_text(SPECIFICATION.replace("size = 3", "size = 3\ndiversity = 0.0"))
     invoke("learn", "other.toml", "shown.csv", "--out", "other.json")
     told = json.loads(invoke("evaluate", "other.json", "later.csv", "--json").stdout)
-    assert told["estimator"] == "cascade doubly robust"
+    logged, value = told["values"]
+    assert (logged["policy"], value["estimator"]) == ("logged", "cascade doubly robust")
+    over = told["differences"][0]
+    assert over["value"] == pytest.approx(value["value"] - logged["value"])
     printed = invoke("evaluate", "other.json", "later.csv").stdout
-    assert "What was running earned" in printed
+    assert "over logged" in printed
     assert "people look from the top" in printed
     other = LearningPolicy.load(folder / "other.json")
     pages = [other.decide({}, seed=i).shown for i in range(60)]
     truth = np.mean(
         [sum(CLICKS[item] * seen for item, seen in zip(page, (1, 0.7, 0.5), strict=True)) for page in pages]
     )
-    assert told["value"] == pytest.approx(truth, abs=3 * told["standard_error"] + 0.05)
+    assert value["value"] == pytest.approx(truth, abs=3 * value["standard_error"] + 0.05)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from revealed.cli.screen import Screen, remark
 from revealed.errors import DataError, Problem, SpecificationError
 
 if TYPE_CHECKING:
-    from revealed.answer.offpolicy import PolicyComparison, PolicyValue
+    from revealed.answer.offpolicy import PolicyComparison
     from revealed.choices.feedback import Feedback
     from revealed.decide.policy import LearningPolicy
 
@@ -131,12 +131,10 @@ def evaluate(
     with screen.working(f"Reading {log}"):
         feedback = open_feedback(log, learned.columns.roles(), text)
     slates = feedback.n_decisions < feedback.n_rows
-    answer: PolicyComparison | PolicyValue
     with screen.working("Asking the policy what it would show"):
-        answer = _value_of_slates(learned, feedback) if slates else compare_policies(feedback, {policy.stem: learned})
+        name = policy.stem
+        answer = _slates(name, learned, feedback) if slates else compare_policies(feedback, {name: learned})
     screen.show(answer)
-    if slates:
-        screen.say(f"What was running earned {feedback.reward.sum() / feedback.n_decisions:.6g} for each slate.")
     seen = learned.learned_from(feedback)
     if seen:
         screen.say(
@@ -146,16 +144,16 @@ def evaluate(
     screen.document({**answer.to_dict(), "learned_from_this_log": seen})
 
 
-def _value_of_slates(policy: LearningPolicy, feedback: Feedback) -> PolicyValue:
-    """Return what a policy would have earned for each slate, if people look from the top."""
+def _slates(name: str, policy: LearningPolicy, feedback: Feedback) -> PolicyComparison:
+    """Return what a policy would have earned for each slate beside what was running, if people look from the top."""
     import numpy as np
 
-    from revealed.answer.offpolicy import SlateCascade, evaluate_slates, prefix_probability
+    from revealed.answer.offpolicy import SlateCascade, compare_slates, prefix_probability
 
     each = policy.conditional_probabilities(feedback)
     shown = np.take_along_axis(each, feedback.action_codes[:, None].astype(np.intp), axis=1)[:, 0]
     would, did = (prefix_probability(feedback, given_above) for given_above in (shown, feedback.propensity))
-    return evaluate_slates(feedback, would, SlateCascade.of(feedback, each), propensity=did)
+    return compare_slates(feedback, would, SlateCascade.of(feedback, each), name=name, propensity=did)
 
 
 def _candidates(text: str) -> list[Any]:

@@ -20,6 +20,7 @@ from revealed.answer.offpolicy.slates import (
     SlateIndependent,
     SlateRewardInteraction,
     SlateStandard,
+    compare_slates,
     evaluate_slates,
 )
 from revealed.answer.offpolicy.target import Logged
@@ -62,6 +63,7 @@ __all__ = [
     "Tuned",
     "Weights",
     "compare_policies",
+    "compare_slates",
     "evaluate",
     "evaluate_each",
     "evaluate_slates",

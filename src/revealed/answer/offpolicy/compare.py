@@ -5,13 +5,14 @@ The same persons judge all policies, so differences are much surer than the valu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from revealed.answer.base import Answer, unique
 from revealed.answer.offpolicy.estimator import Estimator
 from revealed.answer.offpolicy.intervals import Interval, Unsure
-from revealed.answer.offpolicy.judge import Judge, Judged
+from revealed.answer.offpolicy.judge import Judge
+from revealed.answer.offpolicy.judged import Judged
 from revealed.answer.offpolicy.overlap import Limits
 from revealed.answer.offpolicy.rewards import Rewards
 from revealed.answer.offpolicy.target import Logged, PolicyLike
@@ -167,11 +168,23 @@ def compare_policies(
     order = [baseline, *(name for name in named if name != baseline)]
     judge = Judge.of(feedback, rewards=rewards, interval=interval, level=level, limits=limits)
     judged = [judge.judged(named[name], estimator, name, keep=True) for name in order]
-    n_rivals = max(len(order) - 1, 1)
-    differences = []
-    if judged[0].unsure is not None:
-        differences = [_difference(judge, one, judged[0].unsure, n_rivals) for one in judged[1:] if one.unsure]
-    best = _best(judged, baseline)
+    return comparison_of(judged, judge.interval)
+
+
+def comparison_of(judged: Sequence[Judged], interval: Interval) -> PolicyComparison:
+    """Return policies beside each other; the first is the baseline."""
+    base, level = judged[0], judged[0].value.level
+    n_rivals = max(len(judged) - 1, 1)
+    differences = (
+        []
+        if base.unsure is None
+        else [
+            _difference(one.value.policy, one.unsure.less(base.unsure), interval, level, n_rivals)
+            for one in judged[1:]
+            if one.unsure is not None
+        ]
+    )
+    baseline, best = base.value.policy, _best(judged)
     beyond = {one.policy for one in differences if one.joint_low > 0}
     notes = [f"{one.value.policy}: {note}" for one in judged for note in one.value.warnings]
     joint = (f"joint intervals hold for {n_rivals} differences together with {100 * level:g}%",)
@@ -181,19 +194,17 @@ def compare_policies(
         baseline=baseline,
         best=best,
         selected=best if best in beyond else baseline,
-        assumptions=unique(*(one.value.assumptions for one in judged), joint),
+        assumptions=unique(*(one.value.assumptions for one in judged), joint if n_rivals > 1 else ()),
         warnings=unique(notes),
     )
 
 
-def _difference(judge: Judge, one: Judged, base: Unsure, n_rivals: int) -> Difference:
-    assert one.unsure is not None
-    unsure = one.unsure.less(base)
-    alone = judge.interval.ends(unsure, judge.level)
-    joint = judge.interval.ends(unsure, 1 - (1 - judge.level) / n_rivals)
-    return Difference(one.value.policy, unsure.value, unsure.error, alone.low, alone.high, joint.low, joint.high)
+def _difference(policy: str, unsure: Unsure, interval: Interval, level: float, n_rivals: int) -> Difference:
+    alone, joint = interval.ends(unsure, level), interval.ends(unsure, 1 - (1 - level) / n_rivals)
+    return Difference(policy, unsure.value, unsure.error, alone.low, alone.high, joint.low, joint.high)
 
 
-def _best(judged: list[Judged], baseline: str) -> str:
+def _best(judged: Sequence[Judged]) -> str:
+    """Return the policy of the highest value, or the baseline if there is none."""
     told = [one.value for one in judged if not one.value.refused]
-    return max(told, key=lambda value: value.value).policy if told else baseline
+    return max(told, key=lambda value: value.value).policy if told else judged[0].value.policy

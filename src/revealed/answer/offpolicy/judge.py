@@ -1,4 +1,4 @@
-"""A log set up to judge policies on it, and the two questions users ask it. Imports passes, intervals and value."""
+"""A log set up to judge policies on it, and the two questions users ask it. Imports passes and judged."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from revealed.answer.offpolicy.direct import MODEL_ERROR
 from revealed.answer.offpolicy.doubly_robust import DoublyRobust
 from revealed.answer.offpolicy.estimator import Estimator
 from revealed.answer.offpolicy.intervals import Interval, Normal, Unsure
+from revealed.answer.offpolicy.judged import Judged
 from revealed.answer.offpolicy.overlap import Limits, Overlap, Weighed, overlap_of
 from revealed.answer.offpolicy.parts import Groups, Parts, Rounds
 from revealed.answer.offpolicy.passes import rounds_of
@@ -123,21 +124,6 @@ def evaluate_each(
     values = tuple(one.value for one in judge.judged_each(policy, estimators))
     notes = unique(*(value.warnings for value in values))
     return PolicyValues(values, unique(*(value.assumptions for value in values)), notes)
-
-
-@dataclass(frozen=True, eq=False)
-class Judged:
-    """A value with what others are compared with it by.
-
-    Parameters
-    ----------
-    value : PolicyValue
-    unsure : Unsure or None
-        None where refused.
-    """
-
-    value: PolicyValue
-    unsure: Unsure | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -303,20 +289,9 @@ class Judge:
             return Judged(value, None)
         if np.isnan(unsure.value):
             return Judged(replace(value, refused=(_NO_WEIGHT,)), None)
-        ends = self.interval.ends(unsure, self.level)
-        lacking = (f"no interval: {ends.lacking}",) if ends.lacking else ()
-        if settled is not None and not settled.uses_weights:
-            lacking = (*lacking, MODEL_ERROR)
-        value = replace(
-            value,
-            estimator="mean reward" if settled is None else settled.name,
-            value=unsure.value,
-            standard_error=unsure.error,
-            low=ends.low,
-            high=ends.high,
-            warnings=(*lacking, *value.warnings),
-        )
-        return Judged(value, unsure)
+        by_model = settled is not None and not settled.uses_weights
+        value = replace(value, estimator="mean reward" if settled is None else settled.name)
+        return Judged.of(value, unsure, self.interval, (MODEL_ERROR,) if by_model else ())
 
     def _width(self, rounds: Rounds, estimator: Estimator | None) -> float | None:
         bounds = self.interval.bounds

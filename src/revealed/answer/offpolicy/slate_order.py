@@ -57,11 +57,16 @@ class Slates:
         """How many of its slate each of the rows in order and those below it are."""
         return np.asarray(np.diff(self.first, append=len(self.slate))[self.slate] - self.place)
 
+    @property
+    def longest(self) -> int:
+        """The most that one slate shows."""
+        return int(self.place.max(initial=-1)) + 1
+
     def prefix_products(self, rows: Rows) -> Rows:
         """Return, for rows in their order, the product from the top of the slate down to each."""
         # One position at a time: products of logs would lose digits, and zeros.
         product = rows.copy()
-        for k in range(1, int(self.place.max(initial=0)) + 1):
+        for k in range(1, self.longest):
             at = np.flatnonzero(self.place == k)
             product[at] *= product[at - 1]
         return product

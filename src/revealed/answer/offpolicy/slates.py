@@ -1,4 +1,4 @@
-r"""Several things shown at once: what a policy of slates would have earned for each. Imports value and slate_ridge.
+r"""Several things shown at once: what a policy of slates would have earned for each. Imports compare and slate_ridge.
 
 With positions :math:`k`, rewards :math:`r_k`, and :math:`w` the ratio of the two policies' probabilities:
 
@@ -14,15 +14,17 @@ With positions :math:`k`, rewards :math:`r_k`, and :math:`w` the ratio of the tw
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from revealed.answer.base import unique
 from revealed.answer.interval import require_level
+from revealed.answer.offpolicy.compare import LOGGED, PolicyComparison, comparison_of
 from revealed.answer.offpolicy.intervals import Interval, Normal, Unsure
+from revealed.answer.offpolicy.judged import Judged
 from revealed.answer.offpolicy.overlap import Limits, Overlap, overlap_of
 from revealed.answer.offpolicy.parts import Groups, Parts, Rounds, Rows
 from revealed.answer.offpolicy.ridge import RidgeRewards
@@ -33,6 +35,7 @@ from revealed.answer.offpolicy.value import PolicyValue
 from revealed.choices.feedback import Feedback
 from revealed.errors import DataError, Problem, SpecificationError
 
+_PROPENSITIES = "the propensities are those with which slates were shown"
 #: How far probabilities may be from summing to one.
 _TOLERANCE = 1e-6
 
@@ -248,46 +251,130 @@ def evaluate_slates(
     >>> evaluate_slates(feedback, feedback.propensity, SlateIndependent()).value
     1.0
     """
-    require_level(level)
-    if not isinstance(estimator, SlateEstimator):
-        raise SpecificationError(f"an estimator of slates is an object such as SlateStandard(), not {estimator!r}")
-    slates = Slates.of(feedback)
-    _require_answers(feedback)
-    logged = _require(feedback, feedback.propensity if propensity is None else propensity, "propensity", least=0.0)
-    with np.errstate(over="ignore"):  # infinite weights are refused where weights are summed up
-        weight = (_require(feedback, probability, "probability") / logged)[slates.order]
-    reward = feedback.reward[slates.order]
-    persons = feedback.person_codes[slates.order]
-    interval, limits = interval or Normal(), limits or Limits()
-    overlap = _overlap(estimator, slates, reward, weight, persons)
-    refused = overlap.refusals(limits)
-    of_slate = persons[slates.first]
-    groups = None if int(of_slate.max()) + 1 == len(of_slate) else of_slate
-    value = error = low = high = float("nan")
-    lacking: tuple[str, ...] = ()
-    if not refused:
+    judge = _Judge.of(feedback, propensity, interval, level, limits)
+    return judge.judged("policy of slates", probability, estimator).value
+
+
+def compare_slates(
+    feedback: Feedback,
+    probability: Rows,
+    estimator: SlateEstimator,
+    *,
+    name: str = "policy of slates",
+    propensity: Rows | None = None,
+    interval: Interval | None = None,
+    level: float = 0.95,
+    limits: Limits | None = None,
+) -> PolicyComparison:
+    """Judge a policy of slates beside the one that was running: the same slates tell, so the interval is paired.
+
+    Parameters
+    ----------
+    feedback, probability, estimator, propensity, interval, level, limits
+        As for :func:`evaluate_slates`.
+    name : str
+        Of the policy.
+
+    Returns
+    -------
+    PolicyComparison
+        Of the policy and the one that was running, for each slate.
+
+    Raises
+    ------
+    SpecificationError, DataError
+        As :func:`evaluate_slates` does.
+    """
+    judge = _Judge.of(feedback, propensity, interval, level, limits)
+    return comparison_of([judge.logged(), judge.judged(name, probability, estimator)], judge.interval)
+
+
+@dataclass(frozen=True, eq=False)
+class _Judge:
+    """A log of slates set up to judge policies on it: rows in the order of the slates."""
+
+    feedback: Feedback
+    slates: Slates
+    logged_with: Rows
+    reward: Rows
+    persons: Groups
+    interval: Interval
+    level: float
+    limits: Limits
+
+    @classmethod
+    def of(
+        cls, feedback: Feedback, propensity: Rows | None, interval: Interval | None, level: float, limits: Limits | None
+    ) -> _Judge:
+        require_level(level)
+        slates = Slates.of(feedback)
+        _require_answers(feedback)
+        logged = _require(feedback, feedback.propensity if propensity is None else propensity, "propensity", least=0.0)
+        order = slates.order
+        return cls(
+            feedback,
+            slates,
+            logged,
+            feedback.reward[order],
+            feedback.person_codes[order],
+            interval or Normal(),
+            level,
+            limits or Limits(),
+        )
+
+    @cached_property
+    def groups(self) -> Groups | None:
+        """The person of each slate; None where each slate is its own."""
+        of_slate = self.persons[self.slates.first]
+        return None if int(of_slate.max()) + 1 == len(of_slate) else of_slate
+
+    def logged(self) -> Judged:
+        """Return the value of the policy that was running."""
+        rounds = Rounds(self.reward, np.ones(len(self.reward)))
+        value = self._empty(LOGGED, "mean reward", overlap_of(rounds, self.persons, None), ())
+        width = None
+        if self.interval.bounds is not None:
+            self.interval.bounds.require(self.reward, "rewards")
+            width = self.interval.bounds.span * self.slates.longest
         with bounded():
-            parts = Parts(estimator.terms(slates, reward, weight))
-            unsure = Unsure.of(parts, groups, _width(estimator, interval, slates, reward, weight))
-        ends = interval.ends(unsure, level)
-        value, error, low, high = unsure.value, unsure.error, ends.low, ends.high
-        lacking = (f"no interval: {ends.lacking}",) if ends.lacking else ()
-    return PolicyValue(
-        policy="policy of slates",
-        estimator=estimator.name,
-        value=value,
-        standard_error=error,
-        low=low,
-        high=high,
-        level=level,
-        interval=interval.name,
-        overlap=overlap,
-        n_persons=len(of_slate) if groups is None else int(groups.max()) + 1,
-        pending=0,
-        refused=refused,
-        assumptions=("the propensities are those with which slates were shown", estimator.assumption),
-        warnings=unique(lacking, overlap.warnings()),
-    )
+            unsure = Unsure.of(Parts(self.slates.sums(self.reward)), self.groups, width)
+        return Judged.of(value, unsure, self.interval)
+
+    def judged(self, name: str, probability: Rows, estimator: SlateEstimator) -> Judged:
+        """Return the value of a policy."""
+        if not isinstance(estimator, SlateEstimator):
+            raise SpecificationError(f"an estimator of slates is an object such as SlateStandard(), not {estimator!r}")
+        would = _require(self.feedback, probability, "probability")
+        with np.errstate(over="ignore"):  # infinite weights are refused where weights are summed up
+            weight = (would / self.logged_with)[self.slates.order]
+        overlap = _overlap(estimator, self.slates, self.reward, weight, self.persons)
+        value = self._empty(name, estimator.name, overlap, (_PROPENSITIES, estimator.assumption))
+        value = replace(value, refused=overlap.refusals(self.limits))
+        if value.refused:
+            return Judged(value, None)
+        with bounded():
+            parts = Parts(estimator.terms(self.slates, self.reward, weight))
+            unsure = Unsure.of(parts, self.groups, _width(estimator, self.interval, self.slates, self.reward, weight))
+        return Judged.of(value, unsure, self.interval)
+
+    def _empty(self, name: str, estimator: str, overlap: Overlap, assumptions: tuple[str, ...]) -> PolicyValue:
+        nothing = float("nan")
+        return PolicyValue(
+            policy=name,
+            estimator=estimator,
+            value=nothing,
+            standard_error=nothing,
+            low=nothing,
+            high=nothing,
+            level=self.level,
+            interval=self.interval.name,
+            overlap=overlap,
+            n_persons=len(self.slates.first) if self.groups is None else int(self.groups.max()) + 1,
+            pending=0,
+            refused=(),
+            assumptions=assumptions,
+            warnings=overlap.warnings(),
+        )
 
 
 def _overlap(estimator: SlateEstimator, slates: Slates, reward: Rows, weight: Rows, persons: Groups) -> Overlap:
@@ -302,8 +389,7 @@ def _width(estimator: SlateEstimator, interval: Interval, slates: Slates, reward
         return None
     bounds.require(reward, "rewards")
     bounds.require_weights(weight)
-    longest = int(np.diff(np.append(slates.first, len(reward))).max())
-    return estimator.width(bounds.span, bounds.largest_weight, longest)
+    return estimator.width(bounds.span, bounds.largest_weight, slates.longest)
 
 
 def _require_answers(feedback: Feedback) -> None:
