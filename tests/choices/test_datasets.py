@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow.csv as pa_csv
 import pytest
 
 from revealed.choices import ChoiceLog, datasets
-from revealed.errors import SpecificationError
+from revealed.errors import DataError, SpecificationError
 
 NAMES = datasets.names()
 SIZES = {  # cases, rows, persons, alternatives
@@ -238,3 +239,27 @@ def test_items_of_open_bandit_have_one_set_of_features() -> None:
             label = row.pop("alternative")
             assert seen.setdefault(label, tuple(row.values())) == tuple(row.values())
     assert len(seen) == 81
+
+
+def test_rusts_own_files_are_counted_as_he_counted(tmp_path: Path) -> None:
+    """A made-up bus of group 1: a reading of whole bins, and an engine replaced at 12,000 miles."""
+    readings = np.full(25, 43_000.0)
+    readings[:6] = [0, 4_999, 10_000, 11_000, 14_001, 27_001]
+    readings[6:] += np.arange(19)
+    header = np.zeros(11)
+    header[[0, 5]] = 77, 12_000
+    np.savetxt(tmp_path / "g870.asc", np.concatenate([header, readings]))
+    log = datasets.rust_buses_original(tmp_path, groups=(1,))
+    first = log.offsets[:-1]
+    # Bins are numbered from one and end with a whole multiple; the engine's mileage starts anew at 12,000 miles.
+    np.testing.assert_array_equal(log.numbers("mileage_bin")[first][:7], [0, 0, 1, 2, 0, 3, 6])
+    np.testing.assert_array_equal(np.flatnonzero(log.numbers("chosen")[first + 1]), [3])
+    # In the month after a replacement all bins begun count as a rise, here one for 2,001 miles.
+    np.testing.assert_array_equal(log.numbers("rise")[first][1:7], [0, 1, 1, 1, 3, 3])
+    with pytest.raises(DataError, match="cannot be read"):
+        datasets.rust_buses_original(tmp_path, groups=(2,))
+    np.savetxt(tmp_path / "rt50.asc", np.zeros(59))
+    with pytest.raises(DataError, match="not columns of 60"):
+        datasets.rust_buses_original(tmp_path, groups=(2,))
+    with pytest.raises(SpecificationError, match="no group 5"):
+        datasets.rust_buses_original(tmp_path, groups=(5,))

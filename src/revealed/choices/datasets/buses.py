@@ -83,8 +83,8 @@ def rust_buses_original(folder: str | PathLike[str], *, groups: Sequence[int] = 
     -------
     ChoiceLog
         Columns as of :func:`rust_buses`, and ``rise``: by how many bins mileage rose since the month before, as Rust
-        counts it. In the month after a replacement he counts the bins that mileage has begun, not those it has
-        filled. Missing in a bus's first month.
+        counts it. He numbers bins from one, so that in the month after a replacement mileage has risen by all bins it
+        has begun. Missing in a bus's first month.
 
     Raises
     ------
@@ -129,14 +129,13 @@ def _months(bus: np.ndarray, group: int) -> dict[str, np.ndarray]:
             since[odometer > reading] = reading
             replaced[np.flatnonzero(odometer < reading).max()] = True
     miles = odometer - since
-    filled = (miles / _MILES_A_BIN).astype(np.int64)
-    begun = np.ceil(miles / _MILES_A_BIN).astype(np.int64)
-    rise = np.where(replaced[:-1], begun[1:], filled[1:] - filled[:-1])
+    number = np.maximum(np.ceil(miles / _MILES_A_BIN).astype(np.int64), 1)  # one reading is whole bins: 70,000 miles
+    rise = np.where(replaced[:-1], number[1:], np.diff(number))
     return {
         "person": np.full(len(odometer), group * 10_000 + int(bus[0])),
         "time": np.arange(1, len(odometer) + 1),
         "mileage": odometer / 1000,
-        "mileage_bin": filled,
+        "mileage_bin": number - 1,
         "group": np.full(len(odometer), group),
         "rise": np.concatenate([[-1], rise]),
         "replaced": replaced,
