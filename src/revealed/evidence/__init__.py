@@ -1,5 +1,6 @@
 """Evidence objects, Gaussians in natural parameters, the Newton driver. Imports engine and choices."""
 
+from revealed.evidence.checkpoint import Checkpoint
 from revealed.evidence.evidence import Detail, Evidence, Ledger, Tally
 from revealed.evidence.exact import ExactSum
 from revealed.evidence.gaussian import Gaussian
@@ -7,6 +8,7 @@ from revealed.evidence.newton import Maximum, NewtonOptions, Region, Sample, max
 from revealed.evidence.status import NotIdentified, Status
 
 __all__ = [
+    "Checkpoint",
     "Detail",
     "Evidence",
     "ExactSum",

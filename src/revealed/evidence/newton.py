@@ -20,6 +20,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from revealed.errors import EvidenceError
+from revealed.evidence.checkpoint import Checkpoint
 from revealed.evidence.evidence import Detail, Evidence
 from revealed.evidence.gaussian import Gaussian
 from revealed.evidence.status import (
@@ -35,6 +36,9 @@ from revealed.evidence.status import (
 #: The utility step below which a climb that began on samples ends: estimates are then right to some 1e-11.
 SAMPLED_TOLERANCE = 5e-6
 
+#: What parameters reached are called in a checkpoint.
+_REACHED = "parameters"
+
 EvidenceAt = Callable[[Float[np.ndarray, " K"], Detail], Evidence]
 
 
@@ -49,10 +53,13 @@ class NewtonOptions:
         start from (a pass is dear), else 1e-9 (one more pass, and standard errors right to nine digits).
     max_passes : int
         The most passes over the full log.
+    checkpoint : Checkpoint, optional
+        Where to write down what each pass over the full log has reached, and to go on from.
     """
 
     tolerance: float | None = None
     max_passes: int = 60
+    checkpoint: Checkpoint | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -197,13 +204,14 @@ def maximise(
     """
     options = options or NewtonOptions()
     prior = prior or Gaussian.flat(len(start))
-    params = region.clip(start)
+    reached = None if options.checkpoint is None else options.checkpoint.known(_REACHED, len(start))
+    params = region.clip(start if reached is None else reached)
     sample_passes, hint = 0.0, None
-    for sample in samples:
+    for sample in samples if reached is None else ():
         params, hint, cost = _climb_sample(sample, params, hint, region, prior)
         sample_passes += cost * sample.share
     tolerance = options.tolerance or (SAMPLED_TOLERANCE if samples else 1e-9)
-    climb = _Climb(evidence_at, params, region, prior, tolerance, options.max_passes)
+    climb = _Climb(evidence_at, params, region, prior, tolerance, options.max_passes, checkpoint=options.checkpoint)
     return climb.run(hint, known, sample_passes)
 
 
@@ -262,6 +270,7 @@ class _Climb:
         tolerance: float,
         max_passes: int,
         detail: Detail = Detail.OUTER,
+        checkpoint: Checkpoint | None = None,
     ) -> None:
         self.evidence_at = evidence_at
         self.params = params
@@ -272,6 +281,7 @@ class _Climb:
         self.tolerance = tolerance
         self.max_passes = max_passes
         self.detail = detail
+        self.checkpoint = checkpoint
         self.passes = 0
         self.radius = np.inf
         self.flat_steps = 0
@@ -305,6 +315,8 @@ class _Climb:
                 params = self._after(step) if done else self.params
                 return self._finish(evidence, params, done, "no step improves", utility_step, sample_passes)
             evidence, objective = accepted
+            if self.checkpoint is not None:
+                self.checkpoint.note(_REACHED, self.params)
 
     def _after(self, step: Float[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
         return self.region.clip(self.params + step)

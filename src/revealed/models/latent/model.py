@@ -111,13 +111,19 @@ class LatentClass(Model):
         plain = Logit(self.utility, reference=self.reference_of_utility(), ridge=self.ridge).fit(log, errors="classic")
         spread = np.sqrt(plain.data.n_cases / np.maximum(np.diag(plain.evidence.information), 1e-300))
         rng = np.random.default_rng(self.seed)
-        found: list[tuple[float, np.ndarray]] = []
-        for _ in range(self.starts):
+        checkpoint = None if options is None else options.checkpoint
+        found: list[np.ndarray] = []  # the log-likelihood, then the parameters
+        for number in range(self.starts):
             tastes = plain.params + 0.5 * spread * rng.standard_normal((self.classes, len(plain.params)))
-            begin = np.zeros(len(law.names))
-            begin[: tastes.size] = tastes.ravel()
-            found.append(_near(law, log, begin))
-        best = max(found, key=lambda one: one[0])[1]
+            reached = None if checkpoint is None else checkpoint.known(f"start {number}", 1 + len(law.names))
+            if reached is None:
+                begin = np.zeros(len(law.names))
+                begin[: tastes.size] = tastes.ravel()
+                reached = np.append(*_near(law, log, begin))
+                if checkpoint is not None:
+                    checkpoint.note(f"start {number}", reached)
+            found.append(reached)
+        best = max(found, key=lambda one: float(one[0]))[1:]
         if not held:  # who holds a parameter of a class means that class
             best = _in_order(law, log, best)
         start = dict(zip(law.names, best.tolist(), strict=True)) | dict(self.start) | dict(self.fixed)
