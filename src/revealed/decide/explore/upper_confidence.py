@@ -23,7 +23,7 @@ class UpperConfidence:
         Above zero.
     """
 
-    width: float = 1.0
+    width: float = 0.7
     name: ClassVar[str] = "upper_confidence"
 
     def __post_init__(self) -> None:
