@@ -323,11 +323,11 @@ def logged_value() -> float:
     return sum(float(np.prod(conditional(LOGGING, s))) * (click(s, 0) + click(s, 1)) for s in slates)
 
 
-def compared(n_slates: int, seed: int, **more: Interval) -> PolicyComparison:
+def compared(n_slates: int, seed: int, interval: Interval | None = None) -> PolicyComparison:
     feedback, _, shown = cascade_world(n_slates, seed)
     own = np.array([conditional(POLICY, tuple(s)) for s in shown.tolist()]).ravel()
     would, did = prefix_probability(feedback, own), prefix_probability(feedback, feedback.propensity)
-    return compare_slates(feedback, would, SlateRewardInteraction(), name="new", propensity=did, **more)
+    return compare_slates(feedback, would, SlateRewardInteraction(), name="new", propensity=did, interval=interval)
 
 
 @pytest.mark.usefixtures("quick")

@@ -10,6 +10,7 @@ import pyarrow.csv as pa_csv
 import pytest
 
 from revealed import read
+from revealed.cli.exits import NOT_SOUND
 from revealed.models import CrossNested, Fit, Logit, Nested, ScaledLogit
 from tests.cli.conftest import ROLES, UTILITY, Invoke, Run
 from tests.models.test_latent import people
@@ -202,3 +203,17 @@ def test_a_latent_class_logit(invoke: Invoke, folder: Path) -> None:
     assert names == ["class1.price", "class1.speed", "class2.price", "class2.speed", "share2.constant", "share2.income"]
     assert Fit.load("fit.json").model.title == "Latent-class logit"
     assert "go with --model latent" in invoke(*what, "--classes", 3, code=4).stderr
+
+
+def test_a_fit_that_was_cut_short_goes_on(invoke: Invoke, trips_csv: Path, folder: Path) -> None:
+    command = ("fit", trips_csv, *ROLES, *UTILITY, "--checkpoint", "reached.json")
+    cut = invoke(*command, "--max-passes", "3", code=NOT_SOUND)
+    assert "3 passes were not enough" in cut.stdout
+    assert (folder / "reached.json").exists()
+    whole = invoke(*command, "--out", "fit.json")
+    assert "Going on from reached.json" in whole.stderr
+    assert not (folder / "reached.json").exists()
+    assert Fit.load("fit.json").estimates == pytest.approx(library_fit(trips_csv).estimates, rel=1e-7)
+    invoke(*command, "--max-passes", "3", code=NOT_SOUND)
+    other = invoke("fit", trips_csv, *ROLES, "--utility", "cost", "--checkpoint", "reached.json", code=4)
+    assert "about another estimation" in other.stderr

@@ -12,6 +12,7 @@ from scipy.special import ndtri
 
 from revealed.choices import ChoiceLog, Columns
 from revealed.models.mixed.law import MixedLaw
+from revealed.models.mixed.worth import WorthCoefficients
 
 COLUMNS = Columns(case="case", alternative="alternative", chosen="chosen", person="person")
 
@@ -59,7 +60,8 @@ def people(n_persons: int, seed: int, **options: Any) -> ChoiceLog:
 
 def coefficients_by_hand(law: MixedLaw, params: np.ndarray, label: str) -> np.ndarray:
     """Return the coefficients of one person at each draw, shape (columns, draws)."""
-    spec, at = law.coefficients, dict(zip(law.names, params, strict=True))
+    space, at = law.coefficients, dict(zip(law.names, params, strict=True))
+    spec = space.plain if isinstance(space, WorthCoefficients) else space
     uniform = law.draws.uniform(law.draws.keys([label]), len(spec.random))[0]
     out = np.repeat(params[: len(spec.columns), None], uniform.shape[1], axis=1)
     names = list(spec.random)
@@ -85,6 +87,9 @@ def coefficients_by_hand(law: MixedLaw, params: np.ndarray, label: str) -> np.nd
             from scipy.stats import truncnorm
 
             out[row] = sign * truncnorm(-location / scale, np.inf, location, scale).ppf(u)
+    if isinstance(space, WorthCoefficients):
+        cost = spec.columns.index(space.cost)
+        return np.array([value if k == cost else -out[cost] * value for k, value in enumerate(out)])
     return out
 
 

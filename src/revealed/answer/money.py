@@ -4,6 +4,8 @@ Differences of logsums become money when divided by :math:`\alpha_n`, what one u
 Rosen 1981). That needs the cost to enter linearly and alike for all alternatives of a case. Where one term of the
 utility holds the cost, :math:`\alpha` is minus its coefficient. Where several do (``cost + cost:income``), it is
 measured: a sum added to the cost of every alternative must lower the logsum in proportion and change no probability.
+Where that coefficient differs between people (a mixed logit), the difference of logsums at a draw is divided by the
+:math:`\alpha` of the draw, and then averaged: what a person with such tastes would pay, and the mean over people.
 """
 
 from __future__ import annotations
@@ -15,11 +17,14 @@ import numpy as np
 from jaxtyping import Float
 
 from revealed.answer.predict import logsums
+from revealed.answer.random_cost import cost_differs, distributions, require_worth_in
 from revealed.choices.expression import names_in
 from revealed.choices.log import ChoiceLog
 from revealed.errors import SpecificationError, nearest
 from revealed.models.design import Design, DesignColumn, Indicator, Numeric
 from revealed.models.fit import Fit
+from revealed.models.mixed.law import MixedLaw
+from revealed.models.mixed.moments import require_mean_of_inverse
 
 #: Names by which a cost is known when none is given.
 USUAL_COSTS = ("cost", "price", "fare", "toll", "fee")
@@ -40,6 +45,8 @@ class Money:
     raised : ChoiceLog or None
         Otherwise, the log with ``rise`` added to the cost of every alternative.
     rise : float
+    drawn : str or None
+        The design column of the cost, where its coefficient differs between people.
     """
 
     name: str
@@ -47,6 +54,38 @@ class Money:
     slope: float = 1.0
     raised: ChoiceLog | None = None
     rise: float = 1.0
+    drawn: str | None = None
+
+    def gains(
+        self,
+        fit: Fit,
+        points: Float[np.ndarray, "points K"],
+        logs: tuple[ChoiceLog, ChoiceLog | None],
+        found: tuple[Float[np.ndarray, "points cases"], Float[np.ndarray, "points cases"]] | None = None,
+    ) -> Float[np.ndarray, "points cases"]:
+        """Return the change of surplus of each case in money, or its level where nothing changes.
+
+        Parameters
+        ----------
+        fit : Fit
+        points : ndarray of float64, shape (points, K)
+        logs : tuple of ChoiceLog
+            Before and after (or None).
+        found : tuple of ndarray of float64, shape (points, cases), optional
+            Their logsums, where they are known already.
+        """
+        before, after = logs
+        if self.drawn is not None:
+            assert isinstance(fit.law, MixedLaw)
+            level = fit.law.logsums_over_cost(before, points, self.drawn)
+            rise = level if after is None else fit.law.logsums_over_cost(after, points, self.drawn) - level
+            return np.asarray(rise / self.slope)
+        first = logsums(fit.law, before, points) if found is None else found[0]
+        if found is not None:
+            rise = found[1] - first
+        else:
+            rise = first if after is None else logsums(fit.law, after, points) - first
+        return np.asarray(rise / self.utility(fit, points, first))
 
     def utility(
         self, fit: Fit, points: Float[np.ndarray, "points K"], before: Float[np.ndarray, "points cases"]
@@ -83,8 +122,10 @@ def money_of(fit: Fit, log: ChoiceLog, cost: str) -> Money:
         or if the marginal utility of money comes out at zero or below.
     """
     variable, terms = _terms(fit, log, cost)
-    _require_the_same_for_all(fit, cost, terms)
+    if cost_differs(fit, [term.name for term in terms]):
+        return _drawn(fit, log, cost, variable, terms)
     money = None
+    require_worth_in(fit, [term.name for term in terms])
     if len(terms) == 1 and terms[0].name in fit.names:
         slope = _slope(terms[0], variable, log)
         if slope is not None:
@@ -105,14 +146,18 @@ def money_of(fit: Fit, log: ChoiceLog, cost: str) -> Money:
     return money
 
 
-def _require_the_same_for_all(fit: Fit, cost: str, terms: Sequence[DesignColumn]) -> None:
-    for term in terms:
-        if fit.model.spread_of(term.name):
-            raise SpecificationError(
-                f"the coefficient {term.name!r} of the cost {cost!r} differs between people "
-                f"({fit.model.spread_of(term.name)}), so the mean of their logsums is no sum of money; "
-                "fit it as the same for all, with the others random"
-            )
+def _drawn(fit: Fit, log: ChoiceLog, cost: str, variable: str, terms: Sequence[DesignColumn]) -> Money:
+    """Return how utility becomes money where the coefficient of the cost differs between people."""
+    name = terms[0].name
+    slope = _slope(terms[0], variable, log) if len(terms) == 1 else None
+    if slope is None or not slope > 0:
+        raise SpecificationError(
+            f"the coefficient of the cost {cost!r} differs between people and {cost!r} enters "
+            f"{', '.join(term.name for term in terms)}: surplus then needs one term, with the cost alone"
+        )
+    require_worth_in(fit, [name])
+    require_mean_of_inverse(distributions(fit), fit.params, name)
+    return Money(cost, None, slope, drawn=name)
 
 
 def usual_costs(fit: Fit, log: ChoiceLog) -> list[str]:

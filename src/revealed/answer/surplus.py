@@ -6,7 +6,8 @@ utility of money (Small and Rosen 1981, "Applied welfare economics with discrete
 .. math:: \Delta E(\mathrm{CS}_n) = \frac{1}{\alpha_n}\Big(\log\sum_j e^{v^1_{nj}} - \log\sum_j e^{v^0_{nj}}\Big)
 
 for the logit, :math:`\alpha_n` being minus the cost coefficient. It is the compensating variation where the marginal
-utility of money does not change with the sums at stake.
+utility of money does not change with the sums at stake. Where :math:`\alpha` differs between people (a mixed logit with
+a log-normal cost coefficient), it is the mean over each person's draws of the quotient.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from revealed.answer.interval import (
 )
 from revealed.answer.money import money_of
 from revealed.answer.population import Population, in_memory, population_of
-from revealed.answer.predict import in_turn, logsums
+from revealed.answer.predict import in_turn
 from revealed.answer.support import log_warnings
 from revealed.answer.table import Column, Table
 from revealed.choices.log import ChoiceLog
@@ -160,9 +161,7 @@ def surplus(
     money = money_of(fit, log, cost)
 
     def function(points: Float[np.ndarray, "points K"]) -> Float[np.ndarray, "points values"]:
-        before = logsums(fit.law, log, points)
-        rise = before if after is None else logsums(fit.law, after, points) - before
-        return surplus_values(rise / money.utility(fit, points, before), population)
+        return surplus_values(money.gains(fit, points, (log, after)), population)
 
     found = intervals(fit, by_cases(function, log.n_cases), level=level, method=method, options=options)
     notes = (
@@ -181,10 +180,8 @@ def case_surplus(fit: Fit, log: ChoiceLog, *, cost: str, after: ChoiceLog | None
     """Return the (change of) consumer surplus of each case, in units of the cost; see :func:`surplus`."""
     log = in_memory(log)
     money = money_of(fit, log, cost)
-    points = fit.params[None]
-    before = logsums(fit.law, log, points)
-    rise = before if after is None else logsums(fit.law, in_memory(after), points) - before
-    return np.asarray((rise / money.utility(fit, points, before))[0])
+    after = None if after is None else in_memory(after)
+    return np.asarray(money.gains(fit, fit.params[None], (log, after))[0])
 
 
 def surplus_values(

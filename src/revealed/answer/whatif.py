@@ -253,8 +253,8 @@ class _Worlds:
         else:
             before, logsum_before = sums_and_logsums(law, self.before, points, self.groups_before)
             after, logsum_after = sums_and_logsums(law, self.after, points, self.groups_after)
-            utility = self.money.utility(self.fit, points, logsum_before)
-            gain = surplus_values((logsum_after - logsum_before) / utility, self.population)
+            gains = self.money.gains(self.fit, points, (self.before, self.after), (logsum_before, logsum_after))
+            gain = surplus_values(gains, self.population)
         before, after = self._shares(before), self._shares(after)
         return np.hstack([before, after, after - before, gain])
 

@@ -10,6 +10,9 @@ Intervals: delta method; simulation (Krinsky and Robb 1986); Fieller (1954), "So
 the set of :math:`r` for which :math:`a + r b` does not differ from zero, exact for normal estimates and without an end
 where the cost coefficient may be zero. See Hole (2007), "A comparison of approaches to estimating confidence intervals
 for willingness to pay measures".
+
+In a mixed logit it is the mean over people of each one's own, where there is one
+(:mod:`revealed.models.mixed.moments`); in willingness-to-pay space parameters are worths as they are.
 """
 
 from __future__ import annotations
@@ -23,20 +26,24 @@ from jaxtyping import Float
 from revealed.answer.base import Answer, unique
 from revealed.answer.interval import (
     Estimate,
+    Estimates,
     IntervalOptions,
     draws_of,
     fit_warnings,
     interval_assumptions,
+    intervals,
     quantile,
     require_level,
 )
 from revealed.answer.linear import read_linear
 from revealed.answer.marginal import enters, marginal_utility
+from revealed.answer.random_cost import mean_worths, needs_means, require_means
 from revealed.answer.table import Column, Table
 from revealed.errors import SpecificationError, nearest
 from revealed.models.fit import Fit
 
 METHODS = ("delta", "krinsky-robb", "fieller")
+MEANS = "means over people of each one's own worth, which the distributions of the coefficients imply"
 
 
 @dataclass(frozen=True)
@@ -155,14 +162,22 @@ def willingness_to_pay(
         raise SpecificationError(f"scale must be a finite number other than zero, not {scale!r}")
     tops = [_coefficients(fit, name, at) for name in names]
     bottom = _coefficients(fit, cost, at)
-    _require_means(fit, tops, bottom)
+    means = needs_means(fit, [*tops, bottom])
+    if means:
+        require_means(fit, tops, bottom)
     _require_identified(fit, [*tops, bottom], options)
-    notes = unique(_cost_notes(fit, cost, bottom, level, options), *(_left_out(fit, n, at) for n in (*names, cost)))
+    left_out = [_left_out(fit, name, at) for name in (*names, cost)]
     items = []
-    for name, top in zip(names, tops, strict=True):
-        worth, more = _ratio(fit, top, bottom, level, method, options)
-        items.append(Worth(name, _scaled(worth, scale)))
-        notes = unique(notes, [f"{name}: {note}" for note in more])
+    if means:
+        notes = unique(*left_out)
+        worths = _means(fit, tops, bottom, level, method, options)
+        items = [Worth(name, _scaled(worths[i], scale)) for i, name in enumerate(names)]
+    else:
+        notes = unique(_cost_notes(fit, cost, bottom, level, options), *left_out)
+        for name, top in zip(names, tops, strict=True):
+            worth, more = _ratio(fit, top, bottom, level, method, options)
+            items.append(Worth(name, _scaled(worth, scale)))
+            notes = unique(notes, [f"{name}: {note}" for note in more])
     where = f" at {', '.join(f'{key} = {value}' for key, value in at.items())}" if at else ""
     return WillingnessToPay(
         items=tuple(items),
@@ -173,26 +188,26 @@ def willingness_to_pay(
         assumptions=(
             f"positive: people would pay that much for one unit more{where}; a minus asks for one unit less",
             f"for small changes, in units of {cost}" + (f", times {scale:g}" if scale != 1 else ""),
+            *((MEANS,) if means else ()),
             *interval_assumptions(fit, options),
         ),
         warnings=unique(fit_warnings(fit), notes),
     )
 
 
-def _require_means(fit: Fit, tops: list[np.ndarray], bottom: np.ndarray) -> None:
-    """Refuse parameters whose ratio is no mean worth: a cost that differs between people, locations of skewed ones."""
-    for index, name in enumerate(fit.names):
-        spread = fit.model.spread_of(name)
-        if spread and bottom[index]:
-            raise SpecificationError(
-                f"the cost coefficient {name!r} differs between people ({spread}), and a mean of ratios is no ratio of "
-                "means; fit it as the same for all, with the others random"
-            )
-        if spread.startswith(("lognormal", "truncated")) and any(top[index] for top in tops):
-            raise SpecificationError(
-                f"{name!r} is the location of a {spread.rstrip('+-')} coefficient, not its mean, which the summary "
-                f"derives as 'mean of {name}'; divide that"
-            )
+def _means(
+    fit: Fit, tops: list[np.ndarray], bottom: np.ndarray, level: float, method: str, options: IntervalOptions
+) -> Estimates:
+    """Return mean worths over people."""
+    if method == "fieller":
+        raise SpecificationError("Fieller's interval is of a ratio of two parameters, and a mean over people is none")
+
+    def worths(points: Float[np.ndarray, "points K"]) -> Float[np.ndarray, "points worths"]:
+        return mean_worths(fit, tops, bottom, points)
+
+    return intervals(
+        fit, worths, level=level, method={"krinsky-robb": "simulation"}.get(method, method), options=options
+    )
 
 
 def _coefficients(fit: Fit, name: str, at: Mapping[str, float | str] | None) -> Float[np.ndarray, " K"]:

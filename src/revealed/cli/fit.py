@@ -16,6 +16,7 @@ from revealed.cli.screen import Screen, remark
 from revealed.errors import SpecificationError, nearest
 
 if TYPE_CHECKING:
+    from revealed.evidence import Checkpoint
     from revealed.models import Fit, Model
 
 #: The models by the name the command line has for them.
@@ -55,21 +56,29 @@ def fit(
     revealed fit swissmetro.csv --utility "C(alternative) + cost + time"
     """
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, run.checkpoint)
     utility = utility_of(model.utility)
     bound = model_of(model, utility)
     others = tuple(column for formula in (model.scale, model.membership) if formula for column in columns_of(formula))
     attributes = columns_of(utility) + others
     with screen.working(f"Reading {choices}"):
         log = open_choices(choices, file, roles, attributes, stream=run.stream)
-    with screen.working("Fitting") as progress:
-        fitted = bound.fit(log, progress=progress, **how(run))
+    kept = None if run.checkpoint is None else going_on(run.checkpoint, f"{bound!r} of {choices}")
+    try:
+        with screen.working("Fitting") as progress:
+            fitted = bound.fit(log, progress=progress, **how(run, kept))
+    except KeyboardInterrupt:
+        if kept:
+            remark(f"The same command goes on from {run.checkpoint}")
+        raise
     summary = fitted.summary(both_errors=both_errors)
     screen.show(summary)
     if out is not None:
         fitted.save(out)
         remark(f"Wrote {out}")
     write_report(report, summary, title_of(fitted), pictures=lambda: pictures_of(fitted))
+    if kept is not None and fitted.status.converged:  # else the same command goes on from there
+        kept.done()
     screen.document({"fit": str(out) if out else None, **summary.to_dict()})
     if not fitted.status.sound:
         raise typer.Exit(NOT_SOUND)
@@ -127,19 +136,32 @@ def mixed_of(options: ModelOptions) -> dict[str, Any]:
     given: dict[str, Any] = {
         "random": pairs_of(options.random, "--random") or None,
         "correlated": options.correlated and [name.strip() for name in options.correlated.split(",")],
+        "worth_in": options.worth_in,
         "draws": options.draws,
         "kind": options.draw_kind,
         "seed": options.draw_seed,
     }
     named = {name: value for name, value in given.items() if value is not None}
     if options.model != "mixed" and named:
-        raise SpecificationError("--random, --correlated, --draws, --draw-kind and --draw-seed go with --model mixed")
+        raise SpecificationError(
+            "--random, --correlated, --worth-in, --draws, --draw-kind and --draw-seed go with --model mixed"
+        )
     if options.model == "mixed" and "random" not in named:
         raise SpecificationError("--model mixed needs random coefficients: --random price=normal")
     return named
 
 
-def how(run: RunOptions) -> dict[str, Any]:
+def going_on(path: Path, about: str) -> Checkpoint:
+    """Return where an estimation writes down how far it got, and say so if it goes on from there."""
+    from revealed.evidence import Checkpoint
+
+    kept = Checkpoint(path, about)
+    if len(kept):
+        remark(f"Going on from {path}")
+    return kept
+
+
+def how(run: RunOptions, checkpoint: Checkpoint | None = None) -> dict[str, Any]:
     """Return the options of :meth:`Model.fit` that options describe."""
     from revealed.engine import InProcess, Threads
     from revealed.evidence import NewtonOptions
@@ -147,7 +169,7 @@ def how(run: RunOptions) -> dict[str, Any]:
     return {
         "errors": run.errors,
         "engine": InProcess() if run.threads == 1 else Threads(run.threads),
-        "options": NewtonOptions(max_passes=run.max_passes),
+        "options": NewtonOptions(max_passes=run.max_passes, checkpoint=checkpoint),
     }
 
 

@@ -164,6 +164,15 @@ class ModelOptions:
             help="Random coefficients that are correlated: price,time.", metavar="NAME,NAME", rich_help_panel=_MODEL
         ),
     ] = None
+    worth_in: Annotated[
+        str | None,
+        typer.Option(
+            help="The cost of a mixed logit in units of which all else is told: what one unit more is worth "
+            "(willingness-to-pay space). --random then gives the distributions of worths.",
+            metavar="NAME",
+            rich_help_panel=_MODEL,
+        ),
+    ] = None
     draws: Annotated[
         int | None,
         typer.Option(help="Draws of a person for a mixed logit. (default: 500)", metavar="N", rich_help_panel=_MODEL),
@@ -250,6 +259,14 @@ class RunOptions:
     max_passes: Annotated[
         int, typer.Option(help="Give up after so many passes over the data.", min=1, rich_help_panel=_RUN, metavar="N")
     ] = 60
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="Write down how far it got, and go on from there if the file is there; it goes when all is done.",
+            rich_help_panel=_RUN,
+            metavar="FILE",
+        ),
+    ] = None
 
 
 Json = Annotated[

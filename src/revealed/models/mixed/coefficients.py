@@ -1,4 +1,4 @@
-r"""Which coefficients differ between people, how, and by which parameters. Imports the errors only.
+r"""Which coefficients differ between people, how, and by which parameters. Imports models' own files only.
 
 The coefficient :math:`\beta_k` of a column is fixed, :math:`\theta_k`, or has a distribution with the location
 :math:`\theta_k` (named as the column) and the scale ``sd[column]``. Correlated ones are :math:`\theta_a + \sum_b
@@ -10,7 +10,7 @@ one, a draw :math:`z_b`, the coefficient itself, … Parameters that have the sa
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -20,11 +20,12 @@ from jaxtyping import Float, Int
 
 from revealed.errors import SpecificationError, nearest
 from revealed.models.mixed.families import Family, Truncated
+from revealed.models.workspace import workspace
 
 #: A slope: (-1, -1) is one; (-1, b) the draw b; (a, -1) that of the random coefficient a by its location, (a, b) by the
 #: scale that multiplies its draw b.
 Slope = tuple[int, int]
-_ONE: Slope = (-1, -1)
+ONE: Slope = (-1, -1)
 
 
 class Bend(NamedTuple):
@@ -46,11 +47,15 @@ class Drawn:
         The slopes in the order of ``Coefficients.slopes``.
     truncated : mapping
         ``{random: Truncated}`` for those that are.
+    gathering : ndarray of float64, shape (terms, K), optional
+        What each term (a design column times a slope) counts for in the derivative of the utility by each parameter;
+        None where parameter ``i`` is term ``i``.
     """
 
     values: Float[np.ndarray, "persons random draws"]
     slopes: Float[np.ndarray, "persons slopes draws"]
     truncated: Mapping[int, Truncated]
+    gathering: Float[np.ndarray, "terms K"] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,13 +115,13 @@ class Coefficients:
         return (*self.columns, *(name for name, _, _ in self.scales))
 
     @cached_property
-    def _each(self) -> list[tuple[int, Slope]]:
+    def each(self) -> list[tuple[int, Slope]]:
         """The column and the slope of each parameter."""
         found: list[tuple[int, Slope]] = []
         place = {int(column): a for a, column in enumerate(self.of_random)}
         for column in range(len(self.columns)):
             bent = column in place and not self.families[place[column]].is_linear
-            found.append((column, (place[column], -1) if bent else _ONE))
+            found.append((column, (place[column], -1) if bent else ONE))
         for _, a, b in self.scales:
             found.append((int(self.of_random[a]), (-1, b) if self.families[a].is_linear else (a, b)))
         return found
@@ -124,17 +129,17 @@ class Coefficients:
     @cached_property
     def slopes(self) -> tuple[Slope, ...]:
         """The slopes there are, one of them first."""
-        return tuple(dict.fromkeys([_ONE, *(slope for _, slope in self._each)]))
+        return tuple(dict.fromkeys([ONE, *(slope for _, slope in self.each)]))
 
     @cached_property
-    def column_of(self) -> Int[np.ndarray, " K"]:
-        """The design column that each parameter is of."""
-        return np.array([column for column, _ in self._each], dtype=np.int64)
+    def column_of(self) -> Int[np.ndarray, " terms"]:
+        """The design column of each term; here a parameter is a term."""
+        return np.array([column for column, _ in self.each], dtype=np.int64)
 
     @cached_property
-    def slope_of(self) -> Int[np.ndarray, " K"]:
-        """The slope of each parameter."""
-        return np.array([self.slopes.index(slope) for _, slope in self._each], dtype=np.int64)
+    def slope_of(self) -> Int[np.ndarray, " terms"]:
+        """The slope of each term."""
+        return np.array([self.slopes.index(slope) for _, slope in self.each], dtype=np.int64)
 
     @cached_property
     def bends(self) -> tuple[Bend, ...]:
@@ -143,15 +148,25 @@ class Coefficients:
         for a, family in enumerate(self.families):
             if family.is_linear:
                 continue
-            own = [i for i, (_, slope) in enumerate(self._each) if slope[0] == a]
+            own = [i for i, (_, slope) in enumerate(self.each) if slope[0] == a]
             found += [Bend(i, j, a) for place, i in enumerate(own) for j in own[: place + 1]]
         return tuple(found)
 
-    def fixed_part(self, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, " columns"]:
-        """Return the coefficients that are the same for all, zero for the others."""
-        part = params[: len(self.columns)].copy()
-        part[self.of_random] = 0.0
-        return part
+    @property
+    def is_bent(self) -> bool:
+        """Whether some coefficient has a second derivative that is not zero."""
+        return bool(self.bends)
+
+    def utility(
+        self, x: Float[np.ndarray, "cases rows columns"], drawn: Drawn, params: Float[np.ndarray, " K"]
+    ) -> tuple[Float[np.ndarray, "cases rows random_and_one"], Float[np.ndarray, "persons random_and_one draws"]]:
+        """Return attributes, and what multiplies them at each draw: the coefficients, and one for what is the same."""
+        fixed = params[: len(self.columns)].copy()
+        fixed[self.of_random] = 0.0
+        persons, random, draws = drawn.values.shape
+        values = workspace().array("coefficients at draws", persons, random + 1, draws)
+        values[:, :-1], values[:, -1] = drawn.values, 1.0
+        return np.concatenate([x[:, :, self.of_random], (x @ fixed)[:, :, None]], axis=2), values
 
     def variates(self, uniform: Float[np.ndarray, "persons random draws"]) -> Float[np.ndarray, "persons random draws"]:
         """Return the draws in the shape of each distribution; they do not depend on the parameters."""
@@ -189,11 +204,19 @@ class Coefficients:
                 slopes[:, i] = values[:, a] if b < 0 else values[:, a] * variates[:, b]
         return Drawn(values, slopes, truncated)
 
+    def coefficient(
+        self, name: str, drawn: Drawn, params: Float[np.ndarray, " K"]
+    ) -> Float[np.ndarray, "persons draws"]:
+        """Return the coefficient of a column at the draws."""
+        if name in self.random:
+            return np.asarray(drawn.values[:, list(self.random).index(name)])
+        return np.full((len(drawn.values), drawn.values.shape[2]), params[self.columns.index(name)])
+
     def bend(
         self, drawn: Drawn, bend: Bend, variates: Float[np.ndarray, "persons random draws"]
     ) -> Float[np.ndarray, "persons draws"]:
         """Return a second derivative at the draws."""
-        scales = [self._each[i][1][1] for i in (bend.first, bend.second)]
+        scales = [self.each[i][1][1] for i in (bend.first, bend.second)]
         if bend.random in drawn.truncated:
             truncated = drawn.truncated[bend.random]
             return truncated.curve * truncated.alpha ** sum(b >= 0 for b in scales)
@@ -202,11 +225,22 @@ class Coefficients:
             value = value if b < 0 else value * variates[:, b]
         return value
 
+    def curvature(
+        self,
+        drawn: Drawn,
+        variates: Float[np.ndarray, "persons random draws"],
+        params: Float[np.ndarray, " K"],
+        by_coefficient: Float[np.ndarray, "persons columns draws"],
+    ) -> Float[np.ndarray, "K K"]:
+        """Return the sum of the second derivatives of the coefficients, each times the score by the coefficient."""
+        del params
+        result = np.zeros((len(self.names), len(self.names)))
+        for bend in self.bends:
+            curve = self.bend(drawn, bend, variates)
+            bent = float(np.vdot(curve, by_coefficient[:, self.of_random[bend.random]]))
+            result[bend.first, bend.second] = result[bend.second, bend.first] = bent
+        return result
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data, the columns left out."""
         return {"random": [list(pair) for pair in self.random.items()], "correlated": list(self.correlated)}
-
-    @classmethod
-    def from_dict(cls, columns: Sequence[str], data: Mapping[str, Any]) -> Coefficients:
-        """Return the coefficients that :meth:`to_dict` wrote, of the columns of a design."""
-        return cls(tuple(columns), dict(data["random"]), tuple(data["correlated"]))

@@ -5,21 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from revealed.choices.log import ChoiceLog, Partition
 from revealed.evidence import Detail, Evidence, Tally
 from revealed.models.blocks import blocks_of
 from revealed.models.design import Design
 from revealed.models.law import Predicted, Prediction
-from revealed.models.mixed.coefficients import Coefficients
+from revealed.models.mixed.coefficients import Drawn
 from revealed.models.mixed.draws import Draws
 from revealed.models.mixed.panel import Panels
-from revealed.models.mixed.sums import MixedSums, logits, with_fixed
+from revealed.models.mixed.sums import Logits, MixedSums, logits
+from revealed.models.mixed.worth import Space, WorthCoefficients
 from revealed.models.people import BLOCK_UTILITIES, Panel, PeopleBlock, added_up
+
+
+class _AtDraws(NamedTuple):
+    """A block of cases at the draws of their persons, at one parameter vector.
+
+    ``inside`` says which of the padded rows of a case there are; ``persons`` is the place of each case's in ``drawn``.
+    """
+
+    points: slice
+    rows: slice
+    cases: slice
+    inside: Bool[np.ndarray, "cases rows"]
+    persons: Int[np.ndarray, " cases"]
+    drawn: Drawn
+    logits: Logits
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,13 +46,13 @@ class MixedLaw:
     ----------
     design : Design
         The columns of the utility.
-    coefficients : Coefficients
+    coefficients : Coefficients or WorthCoefficients
         Which differ between people, and how.
     draws : Draws
     """
 
     design: Design
-    coefficients: Coefficients
+    coefficients: Space
     draws: Draws
 
     @property
@@ -54,7 +70,8 @@ class MixedLaw:
         """The model in one line."""
         random = ", ".join(f"{name} {family}" for name, family in self.coefficients.random.items())
         draws = f"{self.draws.count} {self.draws.kind} draws, seed {self.draws.seed}"
-        return f"mixed logit({' + '.join(self.names)}; {random}; {draws})"
+        worth = f"; worth in {self.coefficients.cost}" if isinstance(self.coefficients, WorthCoefficients) else ""
+        return f"mixed logit({' + '.join(self.names)}; {random}{worth}; {draws})"
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
@@ -104,6 +121,37 @@ class MixedLaw:
 
     def predict_each(self, log: ChoiceLog, points: Float[np.ndarray, "points K"]) -> Iterator[Predicted]:
         """Yield predictions at many parameter vectors, block by block: draws of a block are made once for all."""
+        for at in self._at_draws(log, points):
+            probability = at.logits.probability.mean(axis=2)[at.inside]
+            yield Predicted(at.points, at.rows, at.cases, probability[None], at.logits.logsum.mean(axis=1)[None])
+
+    def logsums_over_cost(
+        self, log: ChoiceLog, points: Float[np.ndarray, "points K"], cost: str
+    ) -> Float[np.ndarray, "points cases"]:
+        """Return the mean over each person's draws of the logsum over minus the cost's coefficient, both of the draw.
+
+        Parameters
+        ----------
+        log : ChoiceLog
+        points : ndarray of float64, shape (points, K)
+        cost : str
+            A design column, below zero for everybody.
+        """
+        found = np.empty((len(points), log.n_cases))
+        for at in self._at_draws(log, points):
+            money = -self.coefficients.coefficient(cost, at.drawn, points[at.points][0])[at.persons]
+            with np.errstate(all="ignore"):
+                found[at.points, at.cases] = (at.logits.logsum / money).mean(axis=1)
+        return found
+
+    # ---- pieces ---------------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _panels(self) -> Panels:
+        return Panels(self.design, self.coefficients, self.draws)
+
+    def _at_draws(self, log: ChoiceLog, points: Float[np.ndarray, "points K"]) -> Iterator[_AtDraws]:
+        """Yield the logits of a log's cases at the draws of their persons, block by block."""
         panel, coefficients = self._panels.of(log), self.coefficients
         width = max(BLOCK_UTILITIES // (self.draws.count * max(int(log.sizes.max(initial=1)), 1)), 1)
         for run in blocks_of(Partition(log, 0, log.n_cases), 1):
@@ -117,25 +165,14 @@ class MixedLaw:
                     closed |= ~np.append(log.available, False)[rows]
                 persons, place = np.unique(panel.of_case[cases], return_inverse=True)
                 variates = self._panels.variates(log, persons)
+                stop = int(cases[-1]) + 1
+                where = slice(int(log.offsets[start]), int(log.offsets[stop])), slice(start, stop)
                 for i, params in enumerate(points):
                     with np.errstate(all="ignore"):
                         drawn = coefficients.at(params, variates)
-                        with_one, values = with_fixed(x, drawn, coefficients, params)
+                        with_one, values = coefficients.utility(x, drawn, params)
                         found = logits(with_one, values[place], closed if closed.any() else None, x.shape[1])
-                        probability, logsum = found.probability.mean(axis=2), found.logsum.mean(axis=1)
-                    yield Predicted(
-                        slice(i, i + 1),
-                        slice(int(log.offsets[start]), int(log.offsets[cases[-1] + 1])),
-                        slice(start, int(cases[-1]) + 1),
-                        probability[inside][None],
-                        logsum[None],
-                    )
-
-    # ---- pieces ---------------------------------------------------------------------------------------------------
-
-    @cached_property
-    def _panels(self) -> Panels:
-        return Panels(self.design, self.coefficients, self.draws)
+                    yield _AtDraws(slice(i, i + 1), *where, inside, place, drawn, found)
 
     def _sums(
         self, log: ChoiceLog, panel: Panel, partition: Partition, params: Float[np.ndarray, " K"]

@@ -8,6 +8,9 @@ McFadden and Train (2000), "Mixed MNL models for discrete response"; Train (2009
 simulation", chapters 6 and 10. A person's coefficients are the same in all of the person's choices. Where choice
 situations have weights, their mean over a person's choices weighs the person, and each choice counts in the person's
 likelihood by its weight over that mean.
+
+In willingness-to-pay space (Train and Weeks 2005) all parameters but those of a cost are worths in units of that cost;
+see :mod:`revealed.models.mixed.worth`.
 """
 
 from __future__ import annotations
@@ -31,7 +34,8 @@ from revealed.models.mixed.coefficients import Coefficients
 from revealed.models.mixed.draws import Draws
 from revealed.models.mixed.families import Family
 from revealed.models.mixed.law import MixedLaw
-from revealed.models.model import Model
+from revealed.models.mixed.worth import Space, WorthCoefficients, space_from_dict
+from revealed.models.model import Bounds, Model
 from revealed.models.utility import read_utility
 
 #: The lowest scale of a truncated distribution, which must be positive.
@@ -57,6 +61,10 @@ class Mixed(Model):
         a normal coefficient of a dummy whose mean is held: ``fixed={"rail": 0.0}``.
     correlated : sequence of str, optional
         Which of those that are normal or log-normal are correlated with each other.
+    worth_in : str, optional
+        The term that is money. All others then are what people would pay for one unit more, and ``random`` gives the
+        distributions of these (willingness-to-pay space). Its own coefficient is the same for all, or ``lognormal-``
+        or ``truncated-``.
     draws : int
         Draws of each person.
     kind : {"sobol", "halton"}
@@ -66,11 +74,13 @@ class Mixed(Model):
     Raises
     ------
     SpecificationError
-        If nothing is random, a distribution is unknown or cannot be correlated, or draws are not a number of them.
+        If nothing is random, a distribution is unknown or cannot be correlated, draws are not a number of them, or what
+        is worth something is told in a cost that some people may like.
     """
 
     random: Mapping[str, str] = field(default_factory=dict)
     correlated: Sequence[str] = ()
+    worth_in: str = ""
     draws: int = 500
     kind: str = "sobol"
     seed: int = 0
@@ -100,6 +110,15 @@ class Mixed(Model):
                 )
         if len(set(self.correlated)) == 1:
             raise SpecificationError(f"correlated names {self.correlated[0]!r} alone; name two coefficients or more")
+        if self.worth_in in families and self.random[self.worth_in] not in ("lognormal-", "truncated-"):
+            raise SpecificationError(
+                f"worths in {self.worth_in!r} need a coefficient of it that is below zero for everybody: the same for "
+                f"all, lognormal- or truncated-, not {self.random[self.worth_in]}"
+            )
+        object.__setattr__(self, "bounds", self._bounds(families))
+
+    def _bounds(self, families: Mapping[str, Family]) -> dict[str, Bounds]:
+        """Return the bounds asked for, and those of scales."""
         bounds = dict(self.bounds)
         for name, a, b in self._coefficients().scales:
             if a != b:
@@ -110,7 +129,7 @@ class Mixed(Model):
                 if not self.fixed.get(name, 1.0) > 0:
                     raise SpecificationError(f"{name} is a scale and must be positive, not {self.fixed[name]!r}")
             bounds[name] = (lower, upper)
-        object.__setattr__(self, "bounds", bounds)
+        return bounds
 
     def law(self, log: ChoiceLog | ChoiceStream) -> MixedLaw:
         """Bind the utility and the distributions to the columns of a log."""
@@ -120,7 +139,9 @@ class Mixed(Model):
                 "memory (without --stream), or leave the person away if each chose once"
             )
         design = read_utility(self.utility, log, self.reference)
-        law = MixedLaw(design, self._coefficients(design.names), Draws(self.draws, self.kind, self.seed))
+        plain = self._coefficients(design.names)
+        space: Space = WorthCoefficients(plain, self.worth_in) if self.worth_in else plain
+        law = MixedLaw(design, space, Draws(self.draws, self.kind, self.seed))
         for name in law.names[len(design.names) :]:
             if name in design.names:
                 raise SpecificationError(
@@ -132,7 +153,7 @@ class Mixed(Model):
     def law_from_dict(data: Mapping[str, Any]) -> MixedLaw:
         """Rebuild the law a fit was saved with."""
         design = Design.from_dict(data["utility"])
-        return MixedLaw(design, Coefficients.from_dict(design.names, data["coefficients"]), Draws(**data["draws"]))
+        return MixedLaw(design, space_from_dict(design.names, data["coefficients"]), Draws(**data["draws"]))
 
     def fit(
         self,
@@ -156,7 +177,9 @@ class Mixed(Model):
         start = self._start(log, self.law(log), further)
         found = Model.fit(replace(self, start={**start, **self.start}), log, errors=errors, **further)
         scales = {name for name, a, b in self._coefficients().scales if a == b and name not in self.start}
-        flat = [name for name in found.status.at_bound if name in scales]
+        held = {name for name, (low, high) in self.bounds.items() if low is not None and low == high} | set(self.fixed)
+        at_zero = {name for name in scales - held if found[name] <= 0}  # a saddle there may look as if nothing varied
+        flat = [name for name in found.names if name in at_zero or name in scales.intersection(found.status.at_bound)]
         if flat:
             again = {**found.estimates, **{name: 0.3 * start[name] for name in flat}}
             other = Model.fit(replace(self, start=again), log, errors=errors, **further)
@@ -168,8 +191,11 @@ class Mixed(Model):
 
     def _start(self, log: ChoiceLog | ChoiceStream, law: MixedLaw, further: Mapping[str, Any]) -> dict[str, float]:
         """Return where to start: the plain logit's coefficients, and scales that move utility by half a unit."""
-        families = dict(zip(self.random, law.coefficients.families, strict=True))
+        spec = self._coefficients(law.design.names)
+        families = dict(zip(self.random, spec.families, strict=True))
         straight = [name for name in law.design.names if name not in families or families[name].is_linear]
+        if self.worth_in:  # what is imposed on worths is not of the plain logit's coefficients
+            straight = [name for name in straight if name == self.worth_in]
         imposed: dict[str, Any] = {
             what: {name: value for name, value in getattr(self, what).items() if name in straight}
             for what in ("fixed", "bounds", "prior")
@@ -179,6 +205,10 @@ class Mixed(Model):
         moved = np.sqrt(np.maximum(np.diag(fit.evidence.information), 0.0) / fit.data.n_cases)
         units = dict(zip(law.design.names, np.where(moved > 0, 1 / np.where(moved > 0, moved, 1), 1.0), strict=True))
         start = fit.estimates
+        if self.worth_in:
+            cost = min(start[self.worth_in], -0.1 * float(units[self.worth_in]))
+            start = {name: cost if name == self.worth_in else -value / cost for name, value in start.items()}
+            units = {name: unit if name == self.worth_in else -unit / cost for name, unit in units.items()}
         scale: dict[str, float] = {}
         for name, family in families.items():
             scale[name] = 0.5 * float(units[name])
@@ -187,7 +217,7 @@ class Mixed(Model):
                 start[name] = float(np.log(size)) if family.shape == "lognormal" else size
                 scale[name] = 0.5 if family.shape == "lognormal" else 0.5 * size
         order = list(self.random)
-        return start | {name: scale[order[a]] if a == b else 0.0 for name, a, b in law.coefficients.scales}
+        return start | {name: scale[order[a]] if a == b else 0.0 for name, a, b in spec.scales}
 
     # ---- what summaries say ---------------------------------------------------------------------------------------
 
@@ -222,4 +252,6 @@ class Mixed(Model):
         """Return the utility, the distributions and the draws, in words."""
         together = dict.fromkeys(self.correlated, ", correlated")
         random = {f"random {name}": family + together.get(name, "") for name, family in self.random.items()}
+        if self.worth_in:
+            random |= {"worths": f"of one unit more, in units of {self.worth_in}"}
         return super().described() | random | {"draws": f"{self.draws:,} {self.kind.title()}, seed {self.seed}"}

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int, UInt64
 from revealed.choices.levels import label_of
 from revealed.choices.log import ChoiceLog
 from revealed.models.design import Design
-from revealed.models.mixed.coefficients import Coefficients
 from revealed.models.mixed.draws import Draws
+from revealed.models.mixed.worth import Space
 from revealed.models.people import BLOCK_UTILITIES, Panel
 
 #: Draws are kept from pass to pass where they are not more than so many doubles (256 MiB), else made anew.
@@ -21,7 +21,7 @@ MOST_KEPT = 1 << 25
 class Panels:
     """Finds the people of logs and their draws, and keeps them for the next pass."""
 
-    def __init__(self, design: Design, coefficients: Coefficients, draws: Draws) -> None:
+    def __init__(self, design: Design, coefficients: Space, draws: Draws) -> None:
         self.design, self.coefficients, self.draws = design, coefficients, draws
         self._kept: WeakKeyDictionary[ChoiceLog, tuple[Panel, UInt64[np.ndarray, " persons"]]] = WeakKeyDictionary()
         self._variates: WeakKeyDictionary[ChoiceLog, Float[np.ndarray, "all random draws"]] = WeakKeyDictionary()

@@ -23,7 +23,8 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float
 
-from revealed.models.mixed.coefficients import Coefficients, Drawn
+from revealed.models.mixed.coefficients import Drawn
+from revealed.models.mixed.worth import Space
 from revealed.models.people import PeopleBlock
 from revealed.models.workspace import workspace
 
@@ -87,20 +88,6 @@ def logits(
     return Logits(weight, logsum)
 
 
-def with_fixed(
-    x: Float[np.ndarray, "persons rows columns"],
-    drawn: Drawn,
-    coefficients: Coefficients,
-    params: Float[np.ndarray, " K"],
-) -> tuple[Float[np.ndarray, "persons rows random_and_one"], Float[np.ndarray, "people random_and_one draws"]]:
-    """Return attributes and coefficients as :func:`logits` wants them."""
-    fixed = x @ coefficients.fixed_part(params)
-    persons, random, draws = drawn.values.shape
-    values = workspace().array("coefficients at draws", persons, random + 1, draws)
-    values[:, :-1], values[:, -1] = drawn.values, 1.0
-    return np.concatenate([x[:, :, coefficients.of_random], fixed[:, :, None]], axis=2), values
-
-
 @dataclass(frozen=True, eq=False)
 class MixedSums:
     """Sums of a block of persons at parameters.
@@ -108,7 +95,8 @@ class MixedSums:
     Parameters
     ----------
     people : PeopleBlock
-    coefficients : Coefficients
+    coefficients : Coefficients or WorthCoefficients
+    params : ndarray of float64, shape (K,)
     variates : ndarray of float64, shape (persons, random, draws)
     drawn : Drawn
     logits : Logits
@@ -119,7 +107,8 @@ class MixedSums:
     """
 
     people: PeopleBlock
-    coefficients: Coefficients
+    coefficients: Space
+    params: Float[np.ndarray, " K"]
     variates: Float[np.ndarray, "persons random draws"]
     drawn: Drawn
     logits: Logits
@@ -130,7 +119,7 @@ class MixedSums:
     def of(
         cls,
         people: PeopleBlock,
-        coefficients: Coefficients,
+        coefficients: Space,
         variates: Float[np.ndarray, "persons random draws"],
         params: Float[np.ndarray, " K"],
     ) -> MixedSums:
@@ -138,7 +127,7 @@ class MixedSums:
         drawn = coefficients.at(params, variates)
         persons, cases, rows, columns = people.x.shape
         closed = None if people.closed is None else people.closed.reshape(-1, rows)
-        x, values = with_fixed(people.x.reshape(persons, -1, columns), drawn, coefficients, params)
+        x, values = coefficients.utility(people.x.reshape(persons, -1, columns), drawn, params)
         found = logits(x, values, closed, rows)
         of_draw = -np.matmul(people.size[:, None], found.logsum.reshape(persons, cases, -1))[:, 0]
         top = of_draw.max(axis=1, keepdims=True)
@@ -146,7 +135,7 @@ class MixedSums:
         total = posterior.sum(axis=1, keepdims=True)
         posterior /= total
         values_of = (top + np.log(total / posterior.shape[1]))[:, 0]
-        return cls(people, coefficients, variates, drawn, found, values_of, posterior)
+        return cls(people, coefficients, params, variates, drawn, found, values_of, posterior)
 
     @property
     def log_likelihood(self) -> float:
@@ -175,17 +164,15 @@ class MixedSums:
         weight = self.posterior * people.weight[:, None]
         root = np.sqrt(weight)[:, None]
         information = self._second_moment(weight) - self._of_means(mean, root)
+        if self.drawn.gathering is not None:
+            information = self.drawn.gathering.T @ information @ self.drawn.gathering
         by_draw *= root
         information -= np.matmul(by_draw, by_draw.swapaxes(1, 2)).sum(axis=0)
         per_person = scores / np.sqrt(np.where(people.weight > 0, people.weight, 1.0))[:, None]
         information += per_person.T @ per_person
-        for bend in self.coefficients.bends:
-            curve = self.coefficients.bend(self.drawn, bend, self.variates) * weight
-            column = self.coefficients.of_random[bend.random]
-            bent = float(np.vdot(curve, by_coefficient[:, column]))
-            information[bend.first, bend.second] -= bent
-            if bend.first != bend.second:
-                information[bend.second, bend.first] -= bent
+        if self.coefficients.is_bent:
+            by_coefficient *= weight[:, None]
+            information -= self.coefficients.curvature(self.drawn, self.variates, self.params, by_coefficient)
         return scores, information
 
     # ---- pieces ---------------------------------------------------------------------------------------------------
@@ -193,13 +180,15 @@ class MixedSums:
     def _by_parameter(self, by_coefficient: Float[np.ndarray, "persons columns draws"]) -> np.ndarray:
         """Return the score at each draw, shape (persons, K, draws)."""
         k, slope = self.coefficients.column_of, self.coefficients.slope_of
-        return np.asarray(by_coefficient[:, k] * self.drawn.slopes[:, slope])
+        by_term = by_coefficient[:, k] * self.drawn.slopes[:, slope]
+        gathering = self.drawn.gathering
+        return np.asarray(by_term if gathering is None else np.matmul(gathering.T, by_term))
 
     def _scores(self, by_draw: Float[np.ndarray, "persons K draws"]) -> Float[np.ndarray, "persons K"]:
         return np.asarray(np.matmul(by_draw, self.posterior[:, :, None])[:, :, 0] * self.people.weight[:, None])
 
-    def _second_moment(self, weight: Float[np.ndarray, "persons draws"]) -> Float[np.ndarray, "K K"]:
-        """Return the sum over draws and cases of the mean of y y', weighted."""
+    def _second_moment(self, weight: Float[np.ndarray, "persons draws"]) -> Float[np.ndarray, "terms terms"]:
+        """Return the sum over draws and cases of the mean of y y', weighted, term by term."""
         people, slopes = self.people, self.drawn.slopes
         persons, n_slopes, draws = slopes.shape
         n_products = n_slopes * (n_slopes + 1) // 2
@@ -224,8 +213,8 @@ class MixedSums:
 
     def _of_means(
         self, mean: Float[np.ndarray, "persons cases columns draws"], root: Float[np.ndarray, "persons 1 draws"]
-    ) -> Float[np.ndarray, "K K"]:
-        """Return the sum over draws and cases of the outer product of the means of y, weighted."""
+    ) -> Float[np.ndarray, "terms terms"]:
+        """Return the sum over draws and cases of the outer product of the means of y, weighted, term by term."""
         if not (self.people.size == 1).all():
             mean *= np.sqrt(self.people.size)[:, :, None, None]
         scaled = self.drawn.slopes * root
