@@ -15,6 +15,15 @@ from revealed.answer.goodness import Goodness, goodness
 from revealed.answer.grammar import read_change
 from revealed.answer.hypotheses import LikelihoodRatioTest, WaldTest, likelihood_ratio_test, wald_test
 from revealed.answer.interval import Estimate, Estimates, IntervalOptions, intervals
+from revealed.answer.markets import (
+    MarketFigures,
+    MarketIntervals,
+    market_diversion,
+    market_elasticities,
+    market_markups,
+    market_merger,
+    market_substitution,
+)
 from revealed.answer.surplus import SegmentSurplus, Surplus, case_surplus, surplus
 from revealed.answer.table import Column, Table
 from revealed.answer.validation import Validation, validate
@@ -36,6 +45,8 @@ __all__ = [
     "Goodness",
     "IntervalOptions",
     "LikelihoodRatioTest",
+    "MarketFigures",
+    "MarketIntervals",
     "Remove",
     "SegmentSurplus",
     "Set",
@@ -56,6 +67,11 @@ __all__ = [
     "goodness",
     "intervals",
     "likelihood_ratio_test",
+    "market_diversion",
+    "market_elasticities",
+    "market_markups",
+    "market_merger",
+    "market_substitution",
     "read_change",
     "surplus",
     "validate",

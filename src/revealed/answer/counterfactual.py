@@ -25,7 +25,8 @@ from revealed.choices.expression import Labels, evaluate
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.bootstrap import Bootstrap
 from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.process import DecisionProcess, Transitions
+from revealed.models.dynamic.free import FreeReward, RecoveredFit
+from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import Solution, solved
 
@@ -44,17 +45,18 @@ class World:
     Parameters
     ----------
     process : DecisionProcess
-    linear : LinearReward
+    linear : LinearReward or FreeReward
     payment : ndarray of float64, shape (S, A)
     """
 
     process: DecisionProcess
-    linear: LinearReward
+    linear: LinearReward | FreeReward
     payment: Float[np.ndarray, "S A"]
 
-    def moving(self, transitions: tuple[Transitions, ...]) -> World:
-        """Return the world with other transitions."""
-        return replace(self, process=replace(self.process, transitions=transitions))
+    def known_as(self, fit: DynamicFit | RecoveredFit) -> World:
+        """Return the world with the transitions, and the rewards where they have no formula, of another fit."""
+        process = replace(self.process, transitions=fit.process.transitions)
+        return replace(self, process=process, linear=self.linear.like(fit.linear))  # type: ignore[arg-type]
 
     def solved(self, params: Float[np.ndarray, " K"], near: Float[np.ndarray, " S"] | None = None) -> Solution:
         """Return what people do in it."""
@@ -88,7 +90,7 @@ class OverTimeOptions:
 
 
 def over_time(
-    fit: DynamicFit,
+    fit: DynamicFit | RecoveredFit,
     *changes: str | Change,
     periods: int = 24,
     start: Start = None,
@@ -104,7 +106,8 @@ def over_time(
 
     Parameters
     ----------
-    fit : DynamicFit
+    fit : DynamicFit or RecoveredFit
+        The intervals of the latter are those of its own draws.
     *changes : str or Change
         On columns of states, which are choice situations here, with actions as alternatives:
         ``"price[alternative == 'monthly'] += 1"``, ``"available[alternative == 'annual'] = 0"``, ``"remove annual"``.
@@ -148,13 +151,12 @@ def over_time(
     def measured(
         params: np.ndarray,
         near: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
-        known: DynamicFit | None = None,
+        known: DynamicFit | RecoveredFit | None = None,
     ) -> _Both:
         worlds: tuple[World, World] = (as_is, other)
         solutions: tuple[Solution | None, None] = (None, None)
         if known is not None:  # the world as it is has been solved where it was fitted
-            moves = known.process.transitions
-            worlds, solutions = (as_is.moving(moves), other.moving(moves)), (known.solution, None)
+            worlds, solutions = (as_is.known_as(known), other.known_as(known)), (known.solution, None)
         found = [
             solution or world.solved(params, value if world.process.horizon is None else None)
             for world, value, solution in zip(worlds, near, solutions, strict=True)
@@ -169,7 +171,9 @@ def over_time(
 
     at = measured(fit.params)
     near = (at.solution_before.value, at.solution_after.value)
-    if bootstrap is None:
+    if isinstance(fit, RecoveredFit) and process is None and options.draws:
+        drawn = [measured(one.params, near, one) for one in fit.fits]
+    elif bootstrap is None:
         drawn = [measured(params, near) for params in _draws(fit, options)]
     elif process is not None:
         raise SpecificationError("with process= the other world's transitions are given: a bootstrap has others")
@@ -263,9 +267,9 @@ def _interval(
     return low, high
 
 
-def _draws(fit: DynamicFit, options: OverTimeOptions) -> Float[np.ndarray, "draws K"]:
+def _draws(fit: DynamicFit | RecoveredFit, options: OverTimeOptions) -> Float[np.ndarray, "draws K"]:
     spread = fit.covariance(options.errors)
-    if not options.draws or not np.isfinite(spread).all():
+    if not options.draws or not len(fit.params) or not np.isfinite(spread).all():
         return np.empty((0, len(fit.params)))
     values, vectors = np.linalg.eigh(spread)
     root = vectors * np.sqrt(np.maximum(values, 0.0))
@@ -274,7 +278,11 @@ def _draws(fit: DynamicFit, options: OverTimeOptions) -> Float[np.ndarray, "draw
 
 
 def _other_world(
-    fit: DynamicFit, scenario: Scenario, process: DecisionProcess | None, discount: float | None, paid: str | None
+    fit: DynamicFit | RecoveredFit,
+    scenario: Scenario,
+    process: DecisionProcess | None,
+    discount: float | None,
+    paid: str | None,
 ) -> World:
     if scenario.labels != fit.process.actions:
         added = [label for label in scenario.labels if label not in fit.process.actions]
@@ -293,7 +301,7 @@ def _other_world(
         available=None if available.all() else available,
         discount=given.discount if discount is None else discount,
     )
-    linear = LinearReward(fit.linear.design, scenario.log)
+    linear = fit.linear.on(scenario.log, scenario.touched)
     return World(changed, linear, _payment(paid, scenario, changed))
 
 
@@ -309,7 +317,7 @@ def _payment(paid: str | None, scenario: Scenario, process: DecisionProcess) -> 
     return numbers.reshape(process.n_states, process.n_actions)
 
 
-def _cohorts(fit: DynamicFit, start: Start) -> tuple[Float[np.ndarray, "G S"], Float[np.ndarray, " G"]]:
+def _cohorts(fit: DynamicFit | RecoveredFit, start: Start) -> tuple[Float[np.ndarray, "G S"], Float[np.ndarray, " G"]]:
     """Return the distribution of each cohort over states, and how many members each has."""
     if start is None:
         start = fit.linear.log.choices_per_case
@@ -325,8 +333,10 @@ def _cohorts(fit: DynamicFit, start: Start) -> tuple[Float[np.ndarray, "G S"], F
     return cohorts / weight[:, None], weight
 
 
-def _place(fit: DynamicFit, name: str) -> int:
+def _place(fit: DynamicFit | RecoveredFit, name: str) -> int:
     place = fit.index(name)
+    if isinstance(fit, RecoveredFit):
+        fit.index(name)
     if not fit[name] < 0:
         raise SpecificationError(f"money costs utility, so {name!r} must be below zero, and is {fit[name]:.4g}")
     return place
@@ -339,7 +349,7 @@ def _told(discount: float | None, process: DecisionProcess | None) -> tuple[str,
     )
 
 
-def _warnings(fit: DynamicFit, at: _Both, weight: np.ndarray, scenario: Scenario) -> tuple[str, ...]:
+def _warnings(fit: DynamicFit | RecoveredFit, at: _Both, weight: np.ndarray, scenario: Scenario) -> tuple[str, ...]:
     found = list(fit.messages())
     for solution, which in ((at.solution_before, "as it is"), (at.solution_after, "changed")):
         if not solution.converged:
@@ -357,6 +367,8 @@ def _warnings(fit: DynamicFit, at: _Both, weight: np.ndarray, scenario: Scenario
         )
     idle = [text for text, rows in scenario.changes if not rows]
     found += [f"the change {text!r} touches nothing" for text in idle]
+    if isinstance(fit, RecoveredFit) and not fit.draws:
+        found.append("no intervals: the rewards were recovered without draws of a bootstrap")
     if not np.isfinite(fit.covariance()).all():
         found.append("no intervals: some parameters are not identified")
     return unique(found)

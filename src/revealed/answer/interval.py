@@ -20,6 +20,7 @@ from scipy.special import expit, logit, ndtri
 
 from revealed.answer.base import require_whole
 from revealed.errors import SpecificationError, nearest
+from revealed.evidence import Status
 from revealed.models.estimate import region_of
 from revealed.models.fit import Fit
 
@@ -182,7 +183,12 @@ def require_level(level: float) -> None:
 
 def fit_warnings(fit: Fit) -> list[str]:
     """Return what is wrong with the fit an answer leans on."""
-    return [f"the fit is not sound: {message}" for message in fit.status.messages()]
+    return fit_messages(fit.status)
+
+
+def fit_messages(status: Status) -> list[str]:
+    """Return what is wrong with an estimation an answer leans on."""
+    return [f"the fit is not sound: {message}" for message in status.messages()]
 
 
 def interval_assumptions(fit: Fit, options: IntervalOptions | None) -> tuple[str, ...]:

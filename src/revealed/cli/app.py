@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from revealed.cli.blp import blp, markets
 from revealed.cli.compare import compare
 from revealed.cli.datasets import datasets
 from revealed.cli.demo import demo
@@ -59,9 +60,9 @@ def start(
 
 _PANELS = {
     "Start": (demo, datasets, simulate),
-    "Estimate": (describe, fit, dynamic, validate, compare),
+    "Estimate": (describe, fit, dynamic, blp, validate, compare),
     "Decide": (learn, decide, evaluate, replay, layout),
-    "Ask": (whatif, wtp, elasticities, demand),
+    "Ask": (whatif, wtp, elasticities, demand, markets),
 }
 for _panel, _commands in _PANELS.items():
     for _command in _commands:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +16,7 @@ from jaxtyping import Float, Int
 from revealed.doors import door
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence import Status
+from revealed.files import load_saved, write_whole
 from revealed.models.blp.markets import Markets
 from revealed.models.blp.optimal import optimal_instruments
 from revealed.models.blp.problem import Point, Problem
@@ -125,20 +129,35 @@ class BlpFit:
         SpecificationError
             If a term is not linear in prices.
         """
-        linear, random = self.model.terms()
-        slopes = self.markets.slopes(linear)
+        return self._world(self.params, self.delta)
+
+    def world_at(self, params: Float[np.ndarray, " K"]) -> World:
+        """Return the markets under demand with other parameters: mean utilities are those that give the shares seen.
+
+        Parameters
+        ----------
+        params : ndarray of float64, shape (K,)
+            In the order of ``names``.
+        """
+        searched = params[: len(self.point.params)]
+        if np.array_equal(searched, self.point.params):
+            return self._world(params, self.delta)
+        return self._world(params, self.problem.mean_utilities(searched, self.delta))
+
+    def _world(self, params: Float[np.ndarray, " K"], delta: Float[np.ndarray, " N"]) -> World:
+        linear, _ = self.model.terms()
+        slopes, random_slopes = self._slopes
         moving = [k for k, depends in enumerate(linear.depend_on("prices")) if depends]
-        effect = slopes[:, moving] @ np.array([self[f"beta[{linear.names[k]}]"] for k in moving])
+        effect = slopes[:, moving] @ np.array([params[self.index(f"beta[{linear.names[k]}]")] for k in moving])
         problem = self.problem
-        return World(
-            self.markets,
-            problem.random,
-            problem.draws,
-            self._matrix,
-            self.delta,
-            effect,
-            self.markets.slopes(random),
-        )
+        matrix = problem.split(params[: len(self.point.params)])[0]
+        return World(self.markets, problem.random, problem.draws, matrix, delta, effect, random_slopes)
+
+    @cached_property
+    def _slopes(self) -> tuple[Float[np.ndarray, "N K1"], Float[np.ndarray, "N K2"]]:
+        """How terms of mean utility and those with random coefficients move with the price."""
+        linear, random = self.model.terms()
+        return self.markets.slopes(linear), self.markets.slopes(random)
 
     def elasticities(self) -> dict[str, Float[np.ndarray, "J J"]]:
         """Return price elasticities by market: rows the share, columns the price; see :class:`World`."""
@@ -157,11 +176,11 @@ class BlpFit:
 
     def costs(self, firms: Mapping[object, object] | str = "firm_ids") -> Float[np.ndarray, " N"]:
         """Return marginal costs: prices less mark-ups."""
-        return np.asarray(self.markets.prices - self.world.markups(self._firms(firms)))
+        return np.asarray(self.markets.prices - self.world.markups(self.owners(firms)))
 
     def markups(self, firms: Mapping[object, object] | str = "firm_ids") -> Float[np.ndarray, " N"]:
         """Return mark-ups as a share of price, (p - c) / p, the Lerner index."""
-        return np.asarray(self.world.markups(self._firms(firms)) / self.markets.prices)
+        return np.asarray(self.world.markups(self.owners(firms)) / self.markets.prices)
 
     def merger(
         self, into: Mapping[object, object] | str, *, costs: Float[np.ndarray, " N"] | None = None
@@ -181,7 +200,7 @@ class BlpFit:
             For a firm or column that is not there.
         """
         before = self.costs()
-        return self.world.equilibrium(self._firms(into), before if costs is None else costs)
+        return self.world.equilibrium(self.owners(into), before if costs is None else costs)
 
     def surplus(self, prices: Float[np.ndarray, " N"] | None = None) -> Float[np.ndarray, " markets"]:
         """Return consumer surplus of each who could buy, by market, in units of price."""
@@ -191,7 +210,8 @@ class BlpFit:
         """Return the markets with optimal instruments: :func:`revealed.models.blp.optimal.optimal_instruments`."""
         return optimal_instruments(self)
 
-    def _firms(self, firms: Mapping[object, object] | str) -> Int[np.ndarray, " N"]:
+    def owners(self, firms: Mapping[object, object] | str) -> Int[np.ndarray, " N"]:
+        """Return who owns each product, as codes: a column, or ``firm_ids`` after a change; see :meth:`merger`."""
         if isinstance(firms, str):
             return self.markets.ids(firms)
         codes = self.markets.ids("firm_ids")
@@ -203,6 +223,29 @@ class BlpFit:
                     raise SpecificationError(f"no firm {str(name)!r} in firm_ids; {nearest(str(name), labels)}")
             owner[labels.index(str(taken))] = labels.index(str(taker))
         return np.asarray(np.array(owner, dtype=np.int64)[codes])
+
+    # ---- files ----------------------------------------------------------------------------------------------------
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the fit to a JSON file with its markets, whole or not at all."""
+        from revealed.models.blp.saved import data_of
+
+        return write_whole(path, json.dumps(data_of(self), ensure_ascii=False, allow_nan=False))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> BlpFit:
+        """Read a fit from a JSON file; no code in it is ever run.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, or parts of it are missing or spoiled.
+        RevealedError
+            If it holds something else, or a newer version's fit.
+        """
+        from revealed.models.blp.saved import fit_of
+
+        return load_saved(path, fit_of, "give a file that fit.save(path) or revealed blp --out wrote")
 
     # ---- words ----------------------------------------------------------------------------------------------------
 

@@ -179,6 +179,17 @@ class Problem:
         left.append(costs[:, None])
         return Point(params, delta, markups, tuple(left), residual, evaluations, int(low.sum()))
 
+    def mean_utilities(
+        self, params: Float[np.ndarray, " P"], start: Float[np.ndarray, " N"]
+    ) -> Float[np.ndarray, " N"]:
+        """Return the mean utilities at which shares are those seen, at some parameters; ``start`` is near them."""
+        matrix, _ = self.split(params)
+        delta = np.empty_like(start)
+        for batch in self.batches:
+            found = inverted(batch, heterogeneity(batch, matrix), batch.padded(start), self.contraction)
+            batch.put(delta, found.delta)
+        return delta
+
     def slopes(self, point: Point) -> tuple[Float[np.ndarray, "N P"], ...]:
         """Return the derivatives of the left sides with respect to the parameters."""
         matrix, priced = self.split(point.params)
