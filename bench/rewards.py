@@ -1,13 +1,16 @@
 """Rewards recovered from behaviour: the designs of GenPQR's tables, ours beside the published errors and controls.
 
-    python -m bench.rewards [--seeds 100] [--trajectories 1000] [--logit 0] [--classes neural polynomial]
+    python -m bench.rewards [--seeds 100] [--trajectories 1000] [--logit 0] [--classes neural polynomial …]
 
 Design (van der Laan, Kallus and Bibaut 2025, arXiv 2509.21172, and the simulation that comes with it): states of five
 numbers, five actions, of which the first, the anchor, stays and earns nothing; discount factor .9, ten periods;
 transitions without chance, unknown to the estimators; 300 test trajectories; probabilities of .01 at least. A seed
 draws the world and the data as theirs does, so a seed is the same world here and there. Measured at the actions taken
 in the test trajectories: mean squared error and correlation of the reward, negative log-likelihood of behaviour (of the
-true behaviour in the rows of controls that need no estimate of it).
+true behaviour in the rows of controls that need no estimate of it). The class ``no-anchor`` stands for maximum-entropy
+and adversarial inverse reinforcement learning, which know of no anchor; the published row of the former has the logits
+of a network for rewards, which come nearest our static log-odds. GLADIUS learns behaviour with values, so that its
+behaviour is its own, without a floor.
 
 A seed that is done is kept in bench/results, so an interrupted run goes on.
 """
@@ -16,7 +19,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import process_time
 from typing import Any
 
@@ -26,8 +29,12 @@ from rich.progress import track
 
 from bench import report
 from revealed.models.dynamic.irl import (
+    AIRL,
+    GLADIUS,
     PQR,
+    Boosted,
     GenPQR,
+    MaxEnt,
     Neural,
     Polynomial,
     Trajectories,
@@ -37,6 +44,7 @@ from revealed.models.dynamic.irl import (
     zero_reward,
 )
 from revealed.models.dynamic.irl.function_class import Function, FunctionClass
+from revealed.models.dynamic.irl.pqr import Floored
 from revealed.models.dynamic.irl.scaling import log_shares
 
 COLUMNS, ACTIONS, PERIODS, TEST = 5, 5, 10, 300
@@ -44,7 +52,11 @@ DISCOUNT, FLOOR = 0.9, 0.01
 ANCHOR = "a0"
 #: Seeds of the test data are those of the training data, and this.
 APART = 10_000
-CLASSES: dict[str, FunctionClass] = {"neural": Neural(), "polynomial": Polynomial(2)}
+CLASSES: dict[str, FunctionClass] = {"neural": Neural(), "polynomial": Polynomial(2), "boosted": Boosted()}
+#: Those that GLADIUS can take: with a slope.
+JOINT = ("neural", "polynomial")
+#: Controls that know no anchor, named like a class of functions.
+NO_ANCHOR = "no-anchor"
 
 #: Published, 100 seeds: mean squared error, correlation, negative log-likelihood, by (trajectories, anchor's logit).
 PUBLISHED: dict[tuple[int, float], dict[str, tuple[float | None, float | None, float | None]]] = {
@@ -139,7 +151,17 @@ def of_seed(seed: int, count: int, logit: float, classes: list[str]) -> dict[str
 
     measured("zero reward", zero_reward(data), world.log_policy, process_time())
     measured("static log-odds, true policy", static_log_odds(world.log_policy, 0), world.log_policy, process_time())
-    for name in classes:
+    if NO_ANCHOR in classes:
+        for model in (MaxEnt(discount=DISCOUNT), AIRL(discount=DISCOUNT)):
+            began = process_time()
+            without, title = model.recover(data), type(model).__name__
+            log_policy: Function = Floored(without.log_policy, float(np.log(FLOOR)))
+            measured(title, without.reward, log_policy, began)
+            measured(f"static log-odds, {title} policy", static_log_odds(log_policy, 0), log_policy, began)
+            pqr = PQR(anchor=ANCHOR, discount=DISCOUNT, function_class=CLASSES["polynomial"])
+            recovered = pqr.recover(data, log_policy)
+            measured(f"PQR with polynomial values, {title} policy", recovered.reward, log_policy, began)
+    for name in (name for name in CLASSES if name in classes):
         shared: dict[str, Any] = {"discount": DISCOUNT, "function_class": CLASSES[name], "floor": FLOOR}
         pqr, genpqr = PQR(anchor=ANCHOR, **shared), GenPQR(normaliser=ANCHOR, **shared)
         began = process_time()
@@ -147,19 +169,26 @@ def of_seed(seed: int, count: int, logit: float, classes: list[str]) -> dict[str
         cloned = process_time() - began
         measured(f"log-probability, {name}", log_probability(log_policy), log_policy, began)
         measured(f"static log-odds, {name}", static_log_odds(log_policy, 0), log_policy, began)
-        for title, estimator in (("PQR", pqr), ("GenPQR", genpqr)):
+        smooth = replace(pqr, function_class=CLASSES["polynomial"])
+        estimators = [("PQR", pqr), ("GenPQR", genpqr), ("PQR with polynomial values", smooth)]
+        for title, estimator in estimators[: 2 if name == "polynomial" else 3]:
             began = process_time() - cloned
             measured(f"{title}, {name}", estimator.recover(data, log_policy).reward, log_policy, began)
+        if name in JOINT:
+            began = process_time()
+            joint = GLADIUS(anchor=ANCHOR, discount=DISCOUNT, function_class=CLASSES[name]).recover(data)
+            measured(f"GLADIUS, {name}", joint.reward, joint.log_policy, began)
     return found
 
 
 def main() -> None:
     """Measure, keep, print."""
+    every = [*CLASSES, NO_ANCHOR]
     parser = argparse.ArgumentParser(description="Reward recovery in the designs of GenPQR.")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--trajectories", type=int, default=1000)
     parser.add_argument("--logit", type=float, default=0.0, help="added to the anchor's logit")
-    parser.add_argument("--classes", nargs="+", default=list(CLASSES), choices=list(CLASSES))
+    parser.add_argument("--classes", nargs="+", default=every, choices=every)
     options = parser.parse_args()
     count, logit = options.trajectories, options.logit
     report.heading(
@@ -169,7 +198,8 @@ def main() -> None:
     kept = report.RESULTS / f"rewards-{count}-{logit:g}-{'+'.join(options.classes)}.json"
     done: dict[str, Any] = json.loads(kept.read_text()) if kept.exists() else {}
     for seed in track(range(options.seeds), "Seeds"):
-        if str(seed) not in done:
+        joint = [f"GLADIUS, {name}" for name in JOINT if name in options.classes]
+        if str(seed) not in done or not done[str(seed)].keys() >= set(joint):  # kept before there was GLADIUS
             done[str(seed)] = of_seed(seed, count, logit, options.classes)
             kept.parent.mkdir(parents=True, exist_ok=True)
             kept.write_text(json.dumps(done))
@@ -186,7 +216,7 @@ def main() -> None:
     report.table(["method", "reward MSE", "correlation", "NLL", "CPU s"], rows, left=("method",))
     for ours, theirs in (("PQR", "DeepPQR"), ("GenPQR", "GenPQR")):
         for known in (figures[0] for name, figures in published.items() if name.startswith(theirs)):
-            for name in options.classes:
+            for name in (name for name in CLASSES if name in options.classes):
                 error = errors[f"{ours}, {name}"]
                 text = f"{ours}, {name}: {error:.3f}, at or under the published {theirs} {known:.3f}:"
                 report.note(report.goal(known is not None and error <= known, text))

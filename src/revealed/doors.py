@@ -25,6 +25,7 @@ _DOORS = {
     "demand_curve": ("revealed.answer.demand", "demand_curve"),
     "calibrate": ("revealed.answer.calibration", "calibrate"),
     "dynamic_summary": ("revealed.report.dynamic", "summarise_over_time"),
+    "recovered_summary": ("revealed.report.recovered", "summarise_recovered"),
     "market_summary": ("revealed.report.markets", "summarise_markets"),
     "over_time": ("revealed.answer.counterfactual", "over_time"),
     "goodness": ("revealed.answer.goodness", "goodness"),

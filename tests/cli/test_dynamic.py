@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from revealed.models.dynamic import DynamicFit
+from revealed.models.dynamic import DynamicFit, RecoveredFit
 from tests.cli.conftest import Invoke
 
 BUSES = (
@@ -71,6 +71,35 @@ def test_what_if_over_time(invoke: Invoke, buses: Path, folder: Path) -> None:
     assert less["changes"] == ["discount = 0.9"]
 
 
+@pytest.mark.usefixtures("quick")
+def test_rewards_without_a_formula(invoke: Invoke, buses: Path, folder: Path) -> None:
+    free = ("--estimator", "pqr", "--anchor", "replace", "--anchor-reward", -9.8054, "--draws", 8)
+    saved = ("--smooth", "polynomial:2", "--out", "free.npz", "--report", "free.html")
+    told = json.loads(invoke("dynamic", buses, *BUSES, *free, *saved, "--json").stdout)
+    assert told["sound"]
+    assert "the reward of 'replace' is -9.8054: assumed" in told["assumptions"][0]
+    assert len(told["rewards"]) == 180
+    first = told["rewards"][0]
+    assert first["action"] == "keep"
+    assert first["seen"] == 261
+    assert first["low"] < first["reward"] < first["high"]
+    assert {row["error"] for row in told["rewards"] if row["action"] == "replace"} == {0.0}
+    assert "95% low" in (folder / "free.html").read_text()
+    assert len(RecoveredFit.load("free.npz").draws) == 8
+    # The reward of keeping falls by about a quarter of a hundredth a bin, as the formula has it; so the same answer.
+    asked = ("--set", "mileage_bin[alternative == 'keep'] *= 1.5", "--months", 12)
+    answer = json.loads(invoke("whatif", "free.npz", *asked, "--json").stdout)["segments"][0]["difference"]["replace"]
+    invoke("dynamic", buses, *BUSES, *REWARD, "--out", "fit.json")
+    other = json.loads(invoke("whatif", "fit.json", *asked, "--json").stdout)["segments"][0]["difference"]["replace"]
+    assert answer["value"][-1] == pytest.approx(other["value"][-1], rel=0.25)
+    assert 0 < answer["low"][-1] < answer["value"][-1] < answer["high"][-1]
+    genpqr = ("--estimator", "genpqr", "--behaviour", "polynomial", "--draws", 0)
+    shown = invoke("dynamic", buses, *BUSES, *genpqr).stdout
+    assert "the mean reward under 'uniform' is 0" in " ".join(shown.split())
+    Path("free.npz").write_bytes(Path("free.npz").read_bytes()[:500])
+    assert "is no file of that kind" in invoke("whatif", "free.npz", code=3).stderr
+
+
 def test_a_row_a_month_with_columns_that_move_by_themselves(invoke: Invoke, plans: Path) -> None:
     where = ("--states", "plan=none|some,season", "--discount", 0.9)
     moves = ("--moves", "plan=shares:action", "--moves", "season=shares")
@@ -95,6 +124,8 @@ def test_a_row_a_month_with_columns_that_move_by_themselves(invoke: Invoke, plan
         (("--states", "plan=none|some", "--renewal", "join"), 4, "goes with --estimator ccp"),
         (("--states", "plan=none|some", "--basis", "C(plan)"), 4, "goes with --estimator td"),
         (("--states", "plan=none|some", "--estimator", "td"), 4, "say what values are made of"),
+        (("--states", "plan=none|some", "--draws", "5"), 4, "--draws goes with pqr and genpqr, not with npl"),
+        (("--states", "plan=none|some", "--estimator", "pqr"), 4, "--reward goes with a formula, and pqr has none"),
         (("--states", "plan=none|some", "--available", "join"), 4, "a colon and a condition"),
         (("--states", "plan=none|some", "--discount", "1"), 4, "no value without end"),
         (("--states", "plan=none|some", "--time", "person"), 3, "two choices in one period"),
@@ -107,6 +138,24 @@ def test_what_cannot_be_is_refused(
     given = ("--discount", 0.9) if "--discount" not in options else ()
     result = invoke("dynamic", plans, *given, "--reward", "join=asc", "--reward", "leave=asc", *options, code=code)
     assert message in " ".join(result.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        ((), 4, "npl needs the formula of the reward: --reward"),
+        (("--estimator", "pqr"), 4, "pqr needs the action whose reward is known: --anchor"),
+        (("--estimator", "pqr", "--anchor", "wiat"), 4, "nobody takes 'wiat'; did you mean 'wait'"),
+        (("--estimator", "pqr", "--anchor", "wait", "--behaviour", "spline"), 4, "no class of functions 'spline'"),
+        (("--estimator", "pqr", "--anchor", "wait", "--smooth", "table:2"), 4, "write table, polynomial"),
+        (("--estimator", "pqr", "--anchor", "wait", "--horizon", 9), 4, "need a process that never ends"),
+    ],
+)
+def test_rewards_without_a_formula_that_cannot_be(
+    invoke: Invoke, plans: Path, options: tuple[str, ...], code: int, message: str
+) -> None:
+    where = ("--states", "plan=none|some", "--discount", 0.9)
+    assert message in " ".join(invoke("dynamic", plans, *where, *options, code=code).stderr.split())
 
 
 def test_fits_of_either_kind_tell_what_they_take(invoke: Invoke, buses: Path, saved: Path, trips_csv: Path) -> None:

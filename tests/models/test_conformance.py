@@ -1,10 +1,14 @@
-"""What every model must do, run on each. A new model joins by one line in ``MODELS``."""
+"""What every model must do, run on each. A new model joins by one line in ``MODELS``.
+
+A model with classes of people stands in a world of two kinds of people: ``classes`` says which parameters of it are
+meant by those of one kind, and tests name these through ``Subject``.
+"""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -15,8 +19,8 @@ from revealed.choices import ChoiceLog, Partition
 from revealed.engine import InProcess, Threads
 from revealed.errors import DataError, RevealedError, SpecificationError
 from revealed.evidence import Detail, Evidence
-from revealed.models import CrossNested, Fit, Logit, Mixed, Model, Nested, ScaledLogit
-from tests.worlds import COLUMNS, TRUTH, ragged, trips, trips_table
+from revealed.models import CrossNested, Fit, LatentClass, Logit, Mixed, Model, Nested, ScaledLogit
+from tests.worlds import COLUMNS, OTHERS, SHARE_OF_OTHERS, TRUTH, ragged, trips, trips_table, utilities
 
 UTILITY = "C(mode) + cost + time"
 
@@ -54,17 +58,69 @@ MODELS: dict[str, Callable[..., Model]] = {
         fixed={"sd[cost]": 0.0, "sd[time]": 0.0, **options.pop("fixed", {})},
         **options,
     ),
+    "latent class": lambda **options: LatentClass(
+        options.pop("utility", UTILITY),
+        starts=2,
+        **of_a_class(options),
+    ),
 }
+
+#: Models in whose world there are two kinds of people: ``{model: classes}``.
+CLASSES = {"latent class": 2}
+
+
+def of_a_class(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options with what they impose on parameters imposed on those of the first class."""
+    named = ("fixed", "bounds", "start", "prior")
+    imposed = {what: {f"class1.{name}": value for name, value in options.pop(what, {}).items()} for what in named}
+    return {**imposed, **options}
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model under test, and the world it stands in."""
+
+    make: Callable[..., Model]
+    classes: int
+
+    def table(self, n_cases: int, seed: int) -> pa.Table:
+        return trips_table(n_cases, seed, self.classes)
+
+    def log(self, n_cases: int, seed: int) -> ChoiceLog:
+        return trips(n_cases, seed, kinds=self.classes)
+
+    def name(self, parameter: str) -> str:
+        """Return the parameter that holds a weight (of the first class)."""
+        return parameter if self.classes == 1 else f"class1.{parameter}"
+
+    def everybodys(self, parameter: str) -> list[str]:
+        """Return the parameters that hold a weight, of all classes."""
+        return [parameter] if self.classes == 1 else [f"class{k}.{parameter}" for k in range(1, self.classes + 1)]
+
+    @property
+    def truth(self) -> dict[str, float]:
+        if self.classes == 1:
+            return TRUTH
+        share = float(np.log(SHARE_OF_OTHERS / (1 - SHARE_OF_OTHERS)))
+        weights = {
+            f"class{k}.{name}": value for k, kind in enumerate((TRUTH, OTHERS), 1) for name, value in kind.items()
+        }
+        return weights | {"share2.constant": share}
 
 
 @pytest.fixture(params=MODELS, scope="module")
-def make(request: pytest.FixtureRequest) -> Callable[..., Model]:
-    return MODELS[request.param]
+def subject(request: pytest.FixtureRequest) -> Subject:
+    return Subject(MODELS[request.param], CLASSES.get(request.param, 1))
 
 
 @pytest.fixture(scope="module")
-def log() -> ChoiceLog:
-    return trips(900, seed=1)
+def make(subject: Subject) -> Callable[..., Model]:
+    return subject.make
+
+
+@pytest.fixture(scope="module")
+def log(subject: Subject) -> ChoiceLog:
+    return subject.log(900, seed=1)
 
 
 @pytest.fixture(scope="module")
@@ -113,8 +169,8 @@ def test_detail_changes_nothing_but_the_detail(make: Callable[..., Model], log: 
         np.testing.assert_allclose(part.score, full.score, rtol=1e-11, atol=1e-10)
 
 
-def test_partitions_and_engines_give_the_same_bits(make: Callable[..., Model]) -> None:
-    log = trips(5_000, seed=2)
+def test_partitions_and_engines_give_the_same_bits(make: Callable[..., Model], subject: Subject) -> None:
+    log = subject.log(5_000, seed=2)
     law = make().law(log)
     point = point_of(law.names)
     whole = law.evidence(everything(log), point, Detail.OUTER)
@@ -134,40 +190,52 @@ def test_at_the_estimates_the_score_is_zero(fit: Fit, log: ChoiceLog) -> None:
     assert fit.log_likelihood == pytest.approx(at, rel=1e-13)
 
 
-def test_probabilities_sum_to_one_and_the_log_likelihood_is_theirs(fit: Fit, log: ChoiceLog) -> None:
+def test_probabilities_sum_to_one_and_the_log_likelihood_is_theirs(fit: Fit, log: ChoiceLog, subject: Subject) -> None:
     probability, logsum = fit.predict(log)
     np.testing.assert_allclose(np.add.reduceat(probability, log.offsets[:-1]), 1.0, rtol=1e-12)
-    assert np.log(probability[log.chosen_rows]).sum() == pytest.approx(fit.log_likelihood, rel=1e-12)
+    # choices of one person tell of the class: log-likelihoods are sums over choices where each is of another person
+    alone = ChoiceLog.from_table(log.table, replace(COLUMNS, person=None))
+    at = fit.law.evidence(everything(alone), fit.params, Detail.SCORE).log_likelihood
+    assert np.log(probability[log.chosen_rows]).sum() == pytest.approx(at, rel=1e-12)
+    if subject.classes == 1:
+        assert at == pytest.approx(fit.log_likelihood, rel=1e-12)
+    else:
+        assert at < fit.log_likelihood - 1
     assert np.isfinite(logsum).all()
 
 
 @pytest.mark.usefixtures("quick")
-def test_estimates_recover_the_truth_with_honest_intervals(make: Callable[..., Model]) -> None:
+def test_estimates_recover_the_truth_with_honest_intervals(make: Callable[..., Model], subject: Subject) -> None:
     hits, total = 0, 0
-    for seed in range(60):
-        fit = make().fit(trips(400, seed=1000 + seed))
-        for name, value in TRUTH.items():
+    seeds, n_cases = (60, 400) if subject.classes == 1 else (14, 1_000)  # to tell classes apart takes more people
+    for seed in range(seeds):
+        fit = make().fit(subject.log(n_cases, seed=1000 + seed))
+        for name, value in subject.truth.items():
             i = fit.index(name)
             hits += abs(fit.params[i] - value) < 1.96 * fit.standard_errors("classic")[i]
             total += 1
-    # 240 draws at 95%: 228 expected, standard deviation 3.4 if independent
-    assert 215 <= hits <= 239, f"{hits} of {total} intervals hold the truth"
+    # 240 draws at 95%: 228 expected, standard deviation 3.4 if independent; of classes 126, 120 expected, 2.4
+    least, most = (215, 239) if subject.classes == 1 else (110, 125)
+    assert least <= hits <= most, f"{hits} of {total} intervals hold the truth"
 
 
-def test_order_of_cases_and_rows_does_not_matter(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
+def test_order_of_cases_and_rows_does_not_matter(
+    make: Callable[..., Model], fit: Fit, log: ChoiceLog, subject: Subject
+) -> None:
     order = np.random.default_rng(3).permutation(log.n_rows)
-    shuffled = ChoiceLog.from_table(trips_table(900, seed=1).take(pa.array(order)), COLUMNS)
+    shuffled = ChoiceLog.from_table(subject.table(900, seed=1).take(pa.array(order)), COLUMNS)
     again = make().fit(shuffled)
     np.testing.assert_allclose(again.params, fit.params, rtol=0, atol=1e-10)
     np.testing.assert_allclose(again.standard_errors(), fit.standard_errors(), rtol=1e-8)
 
 
-def test_a_weight_of_two_is_the_case_twice(make: Callable[..., Model], log: ChoiceLog) -> None:
+def test_a_weight_of_two_is_the_case_twice(make: Callable[..., Model], log: ChoiceLog, subject: Subject) -> None:
     half = log.with_columns({"weight": np.repeat(np.where(np.arange(900) < 300, 2.0, 1.0), 3)})
     weighted = ChoiceLog.from_table(half.table, replace(COLUMNS, weight="weight"))
-    table = trips_table(900, seed=1)
-    again = table.slice(0, 900)
+    table = subject.table(900, seed=1)
+    again = table.slice(0, 900)  # whole people, five trips each; their doubles are people too
     again = again.set_column(0, "trip", pa.array(np.repeat(np.arange(10_000, 10_300), 3)))
+    again = again.set_column(1, "who", pa.array(np.repeat(np.arange(10_000, 10_060), 15)))
     doubled = ChoiceLog.from_table(pa.concat_tables([table, again]), COLUMNS)
     one, two = make().fit(weighted), make().fit(doubled)
     np.testing.assert_allclose(one.params, two.params, rtol=0, atol=1e-9)
@@ -175,9 +243,12 @@ def test_a_weight_of_two_is_the_case_twice(make: Callable[..., Model], log: Choi
     assert one.log_likelihood == pytest.approx(two.log_likelihood, rel=1e-12)
 
 
-def test_counts_are_cases_told_at_once(make: Callable[..., Model], log: ChoiceLog) -> None:
-    probability = Logit(UTILITY, fixed=TRUTH).fit(log).probabilities(log)
-    counts = np.random.default_rng(5).multinomial(3, probability.reshape(-1, 3)).reshape(-1).astype(float)
+def test_counts_are_cases_told_at_once(make: Callable[..., Model], log: ChoiceLog, subject: Subject) -> None:
+    cost, time = (log.numbers(name).reshape(-1, 3) for name in ("cost", "time"))
+    other = log.numbers("other")[::3] > 0 if subject.classes > 1 else np.zeros(log.n_cases, bool)
+    weight = np.exp(utilities(cost, time, other))
+    probability = weight / weight.sum(axis=1, keepdims=True)
+    counts = np.random.default_rng(5).multinomial(3, probability).reshape(-1).astype(float)
     counted = ChoiceLog.from_table(log.with_columns({"chosen": counts}).table, COLUMNS, counts=True)
     rows = np.repeat(np.arange(log.n_rows), counts.astype(int))
     cases = rows // 3
@@ -186,15 +257,14 @@ def test_counts_are_cases_told_at_once(make: Callable[..., Model], log: ChoiceLo
     chosen = np.zeros(taken.shape, dtype=bool)
     chosen[np.arange(len(rows)), rows % 3] = True
     table = table.set_column(table.schema.get_field_index("chosen"), "chosen", pa.array(chosen.reshape(-1)))
-    table = table.set_column(0, "trip", pa.array(np.repeat(np.arange(len(rows)), 3)))
-    table = table.drop_columns(["who"]).append_column("who", pa.array(np.repeat(np.arange(len(rows)), 3)))
+    table = table.set_column(0, "trip", pa.array(np.repeat(np.arange(len(rows)), 3)))  # of the same people
     one, two = make().fit(counted), make().fit(ChoiceLog.from_table(table, COLUMNS))
     np.testing.assert_allclose(one.params, two.params, rtol=0, atol=1e-9)
     np.testing.assert_allclose(one.standard_errors("classic"), two.standard_errors("classic"), rtol=1e-7)
 
 
-def test_an_unavailable_row_is_no_row_even_with_missing_cells(make: Callable[..., Model]) -> None:
-    table = trips_table(600, seed=4)
+def test_an_unavailable_row_is_no_row_even_with_missing_cells(make: Callable[..., Model], subject: Subject) -> None:
+    table = subject.table(600, seed=4)
     shut = ~np.asarray(table.column("open"))
     cost = np.asarray(table.column("cost")).copy()
     cost[shut] = np.nan
@@ -220,14 +290,15 @@ def test_a_missing_cell_in_use_is_refused_with_its_row(make: Callable[..., Model
     assert "1001" in text
 
 
-def test_fixed_parameters_stay_and_have_no_error(make: Callable[..., Model], log: ChoiceLog) -> None:
+def test_fixed_parameters_stay_and_have_no_error(make: Callable[..., Model], log: ChoiceLog, subject: Subject) -> None:
     fit = make(fixed={"cost": -1.0}, bounds={"time": (-0.2, None)}).fit(log)
-    assert fit["cost"] == -1.0
-    assert fit["time"] == -0.2
-    assert fit.status.at_bound == ("time",)
+    cost, time = subject.name("cost"), subject.name("time")
+    assert fit[cost] == -1.0
+    assert fit[time] == -0.2
+    assert fit.status.at_bound == (time,)
     errors = dict(zip(fit.names, fit.standard_errors(), strict=True))
-    assert errors["cost"] == 0.0
-    assert errors["time"] == 0.0
+    assert errors[cost] == 0.0
+    assert errors[time] == 0.0
     assert fit.n_free == make().fit(log).n_free - 2
 
 
@@ -243,9 +314,11 @@ def test_start_values_do_not_move_the_maximum(make: Callable[..., Model], fit: F
     np.testing.assert_allclose(far.params, fit.params, rtol=0, atol=1e-10)
 
 
-def test_a_strong_prior_wins_and_a_weak_one_does_not(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
+def test_a_strong_prior_wins_and_a_weak_one_does_not(
+    make: Callable[..., Model], fit: Fit, log: ChoiceLog, subject: Subject
+) -> None:
     strong = make(prior={"cost": (0.7, 1e-4)}).fit(log)
-    assert strong["cost"] == pytest.approx(0.7, abs=1e-3)
+    assert strong[subject.name("cost")] == pytest.approx(0.7, abs=1e-3)
     weak = make(ridge=1e-9).fit(log)
     np.testing.assert_allclose(weak.params, fit.params, atol=1e-7)
 
@@ -276,10 +349,12 @@ def test_json_with_a_foreign_class_is_refused(fit: Fit) -> None:
         Fit.from_json(json.dumps(data))
 
 
-def test_update_and_forget_undo_each_other(make: Callable[..., Model], fit: Fit, log: ChoiceLog) -> None:
-    new = trips(45, seed=77)
+def test_update_and_forget_undo_each_other(
+    make: Callable[..., Model], fit: Fit, log: ChoiceLog, subject: Subject
+) -> None:
+    new = subject.log(45, seed=77)
     new = new.with_columns(
-        {"trip": np.repeat(np.arange(5_000, 5_045), 3), "who": np.repeat(np.arange(5_000, 5_045), 3)}
+        {"trip": np.repeat(np.arange(5_000, 5_045), 3), "who": np.repeat(np.arange(5_000, 5_009), 15)}
     )
     grown = fit.update(new)
     assert grown.data.n_cases == 945
@@ -304,11 +379,11 @@ def test_forgetting_everybody_is_refused(fit: Fit, log: ChoiceLog) -> None:
 
 @pytest.mark.parametrize("size", [1e4, -1e4])
 def test_huge_utilities_neither_overflow_nor_are_clipped(
-    make: Callable[..., Model], log: ChoiceLog, size: float
+    make: Callable[..., Model], log: ChoiceLog, size: float, subject: Subject
 ) -> None:
     law = make().law(log)
     point = origin(law.names)
-    point[law.names.index("cost")] = size
+    point[[law.names.index(name) for name in subject.everybodys("cost")]] = size
     evidence = law.evidence(everything(log), point, Detail.OUTER)
     cost = log.numbers("cost").reshape(-1, 3) * size
     taken = cost.reshape(-1)[log.chosen_rows]

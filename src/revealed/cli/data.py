@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from revealed.choices import ChoiceLog, ChoiceStream, Columns, TextFormat
     from revealed.models import Fit
-    from revealed.models.dynamic import DynamicFit
+    from revealed.models.dynamic import DynamicFit, RecoveredFit
 
 #: Roles a column plays by its name alone. A column called time or weight may well be an attribute.
 _BY_NAME = ("person", "available")
@@ -95,16 +95,20 @@ def is_over_time(path: Path) -> bool:
     require_path(path)
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            return '"kind": "dynamic fit"' in file.read(200)
+            first = file.read(200)
+            return '"kind": "dynamic fit"' in first or first.startswith("PK")  # as recovered fits begin
     except OSError as error:
         remedy = "give a file that can be read"
         raise DataError(str(path), [Problem(f"cannot be read: {error.strerror or error}", remedy)]) from None
 
 
-def load_over_time(path: Path) -> DynamicFit:
-    """Return a saved fit of choices over time; DataError if the file is none."""
-    from revealed.models.dynamic import DynamicFit
+def load_over_time(path: Path) -> DynamicFit | RecoveredFit:
+    """Return a saved fit of choices over time, with a formula or without; DataError if the file is none."""
+    from revealed.models.dynamic import DynamicFit, RecoveredFit
+    from revealed.models.dynamic.irl.saved import is_saved
 
+    if is_saved(path):
+        return RecoveredFit.load(path)
     return DynamicFit.load(path)
 
 

@@ -12,6 +12,7 @@ from revealed.cli.data import text_format
 from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Json, Report, TextOptions
+from revealed.cli.recovering import RECOVERING, FreeOptions, recovered, require_no_formula, require_no_options
 from revealed.cli.results import require_writable, write_report
 from revealed.cli.screen import Screen, remark
 from revealed.errors import SpecificationError, nearest
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from revealed.models.dynamic import DecisionProcess, DynamicModel, EstimatedTransitions, Panel, StateSpace
+    from revealed.models.dynamic import (
+        DecisionProcess,
+        DynamicFit,
+        DynamicModel,
+        EstimatedTransitions,
+        Panel,
+        RecoveredFit,
+        StateSpace,
+    )
 
 _PANEL = "The panel"
 _WORLD = "The world"
@@ -126,18 +135,18 @@ class RewardOptions:
     """What is estimated, and how."""
 
     reward: Annotated[
-        list[str],
+        list[str] | None,
         typer.Option(
             help='The formula of the reward: "C(action) + price". Or one per action, the option repeated: '
-            '"replace=asc", "keep=mileage".',
+            '"replace=asc", "keep=mileage". None for pqr and genpqr.',
             metavar="FORMULA",
             rich_help_panel=_REWARD,
         ),
-    ]
+    ] = None
     anchor: Annotated[
         str | None,
         typer.Option(
-            help="The action whose reward is zero everywhere, where others have a formula each.",
+            help="The action whose reward is zero everywhere, where others have a formula each, or none has.",
             metavar="ACTION",
             rich_help_panel=_REWARD,
         ),
@@ -146,7 +155,7 @@ class RewardOptions:
         str,
         typer.Option(
             help="npl (nested pseudo-likelihood), nfxp (nested fixed point), ccp (two steps), or td (temporal "
-            "differences).",
+            "differences). Without a formula: pqr (by an anchor) or genpqr (by a mean reward).",
             metavar="NAME",
             rich_help_panel=_REWARD,
         ),
@@ -184,6 +193,7 @@ def dynamic(
     columns: PanelOptions,
     world: WorldOptions,
     reward: RewardOptions,
+    free: FreeOptions,
     text: TextOptions,
     out: Annotated[
         Path | None, typer.Option(help="Save the fit, for whatif.", rich_help_panel="Results", metavar="FILE")
@@ -202,8 +212,15 @@ def dynamic(
     with screen.working(f"Reading {panel}"):
         seen = panel_of(panel, columns, text)
         transitions, process = process_of(seen, world)
-    with screen.working("Estimating"):
-        fitted = model_of(reward, seen.actions).fit(seen, process, transitions=transitions)
+    fitted: DynamicFit | RecoveredFit
+    if reward.estimator in RECOVERING:
+        require_no_formula(reward, reward.estimator)
+        with screen.working("Recovering"):
+            fitted = recovered(free, reward.estimator, reward.anchor, seen, process, lambda some: moved_of(some, world))
+    else:
+        require_no_options(free, reward.estimator)
+        with screen.working("Estimating"):
+            fitted = model_of(reward, seen.actions).fit(seen, process, transitions=transitions)
     summary = fitted.summary()
     screen.show(summary)
     if out is not None:
@@ -256,10 +273,15 @@ def process_of(panel: Panel, options: WorldOptions) -> tuple[EstimatedTransition
     """Return what decision makers face, transitions estimated from the panel."""
     from revealed.models.dynamic import DecisionProcess
 
-    moved = _transitions(panel, pairs_of(options.moves, "--moves"), numbers_of(options.restart, "--restart"))
+    moved = moved_of(panel, options)
     available = _available(panel, options.available or [])
     process = DecisionProcess(panel.space, panel.actions, moved.matrices, options.discount, options.horizon, available)
     return moved, process
+
+
+def moved_of(panel: Panel, options: WorldOptions) -> EstimatedTransitions:
+    """Return the transitions that a panel tells of."""
+    return _transitions(panel, pairs_of(options.moves, "--moves"), numbers_of(options.restart, "--restart"))
 
 
 def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
@@ -267,7 +289,10 @@ def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
     from revealed.models import dynamic
 
     if options.estimator not in ESTIMATORS:
-        raise SpecificationError(f"no estimator {options.estimator!r}; {nearest(options.estimator, ESTIMATORS)}")
+        known = (*ESTIMATORS, *RECOVERING)
+        raise SpecificationError(f"no estimator {options.estimator!r}; {nearest(options.estimator, known)}")
+    if not options.reward:
+        raise SpecificationError(f"{options.estimator} needs the formula of the reward: --reward; pqr needs none")
     utility = utility_of(options.reward, "--reward")
     if options.anchor is not None:
         if options.anchor not in actions:

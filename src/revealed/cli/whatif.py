@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from revealed.answer.over_time import OverTime
     from revealed.answer.whatif import WhatIf
-    from revealed.models.dynamic import DynamicFit
+    from revealed.models.dynamic import DynamicFit, RecoveredFit
     from revealed.report.content import Picture
 
 _TIME = "For a fit of choices over time"
@@ -130,7 +130,7 @@ def whatif(
     screen.document(answer.to_dict())
 
 
-def _over_time(fitted: DynamicFit, changes: list[str], over: TimeOptions, level: float) -> OverTime:
+def _over_time(fitted: DynamicFit | RecoveredFit, changes: list[str], over: TimeOptions, level: float) -> OverTime:
     from revealed.answer.counterfactual import OverTimeOptions, over_time
 
     return over_time(
@@ -146,7 +146,7 @@ def _over_time(fitted: DynamicFit, changes: list[str], over: TimeOptions, level:
     )
 
 
-def _cohorts(fitted: DynamicFit, conditions: list[str]) -> dict[str, np.ndarray] | None:
+def _cohorts(fitted: DynamicFit | RecoveredFit, conditions: list[str]) -> dict[str, np.ndarray] | None:
     """Return who begins where: those whom the data saw in the states that meet a condition, and all others."""
     import numpy as np
 

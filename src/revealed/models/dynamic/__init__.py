@@ -3,6 +3,7 @@
 from revealed.models.dynamic.bootstrap import Bootstrap, bootstrapped
 from revealed.models.dynamic.ccp import ConditionalChoice
 from revealed.models.dynamic.fit import DynamicFit
+from revealed.models.dynamic.free import FreeReward, RecoveredFit
 from revealed.models.dynamic.membership import Membership
 from revealed.models.dynamic.model import DynamicModel
 from revealed.models.dynamic.nfxp import NestedFixedPoint
@@ -24,11 +25,13 @@ __all__ = [
     "DynamicFit",
     "DynamicModel",
     "EstimatedTransitions",
+    "FreeReward",
     "LinearReward",
     "Membership",
     "NestedFixedPoint",
     "NestedPseudoLikelihood",
     "Panel",
+    "RecoveredFit",
     "Solution",
     "SolveOptions",
     "StateSpace",

@@ -87,7 +87,7 @@ def bootstrapped(
     if start is not None:
         model = replace(model, start=dict(zip(start.names, start.params.tolist(), strict=True)))
     fits, failed = [], 0
-    for number, drawn in enumerate(_redrawn(panel, draws, seed), 1):
+    for number, drawn in enumerate(redrawn(panel, draws, seed), 1):
         try:
             found = None if mover is None else mover(drawn)
             world = process if found is None else replace(process, transitions=found.matrices)
@@ -107,7 +107,7 @@ def bootstrapped(
     return Bootstrap(tuple(fits), failed)
 
 
-def _redrawn(panel: Panel, draws: int, seed: int) -> Iterator[Panel]:
+def redrawn(panel: Panel, draws: int, seed: int) -> Iterator[Panel]:
     """Yield panels of as many persons, drawn with replacement; one drawn twice counts as two."""
     first = np.searchsorted(panel.person, np.arange(panel.n_persons))
     size = np.bincount(panel.person, minlength=panel.n_persons)

@@ -90,6 +90,14 @@ class LinearReward:
         """How often each action was taken in each state."""
         return self.log.numbers("chosen").reshape(self.log.n_cases, -1)
 
+    def on(self, log: ChoiceLog, touched: tuple[str, ...]) -> LinearReward:  # noqa: ARG002
+        """Return the formula read against states some of whose columns, those ``touched``, were changed."""
+        return LinearReward(self.design, log)
+
+    def like(self, other: LinearReward) -> LinearReward:  # noqa: ARG002
+        """Return the reward in these states as another fit has it: the same formula; the parameters are told apart."""
+        return self
+
     def of(self, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, "S A"]:
         """Return the rewards."""
         return np.asarray(self.features @ params)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from jaxtyping import Int
+from jaxtyping import Float, Int
 
 from revealed.choices.kinds import holds_numbers, one_array
 from revealed.errors import DataError, Problem, SpecificationError, nearest
@@ -88,6 +88,32 @@ class StateSpace:
             raise SpecificationError(f"states have no column {name!r}; {nearest(name, self.levels)}")
         return np.asarray(self.table.column(name).to_numpy(zero_copy_only=False))
 
+    @cached_property
+    def numbers(self) -> Float[np.ndarray, "S d"]:
+        """All states as numbers: the levels of each column, labels as 0, 1, …."""
+        places = np.unravel_index(np.arange(self.n_states), self.shape)
+        levels = [_as_numbers(values) for values in self.levels.values()]
+        return np.column_stack([values[place] for values, place in zip(levels, places, strict=True)])
+
+    def places(self, states: Float[np.ndarray, "m d"]) -> Int[np.ndarray, " m"]:
+        """Return which state each row of numbers is, -1 for none."""
+        code, known = np.zeros(len(states), dtype=np.int64), np.ones(len(states), dtype=bool)
+        for given, cells in zip(self.levels.values(), states.T, strict=True):
+            place = _exactly(cells, _as_numbers(given))
+            known &= place >= 0
+            code = code * len(given) + place
+        return np.where(known, code, -1)
+
+    def nearest(self, states: Float[np.ndarray, "m d"]) -> Int[np.ndarray, " m"]:
+        """Return the state whose levels are nearest to each row of numbers, column by column."""
+        code = np.zeros(len(states), dtype=np.int64)
+        for given, cells in zip(self.levels.values(), states.T, strict=True):
+            levels = _as_numbers(given)
+            order = np.argsort(levels)
+            between = (levels[order][1:] + levels[order][:-1]) / 2
+            code = code * len(given) + order[np.searchsorted(between, cells)]
+        return code
+
     def label(self, state: int) -> str:
         """Return a state in words."""
         return ", ".join(f"{name} {self.table.column(name)[state].as_py()}" for name in self.levels)
@@ -140,7 +166,16 @@ def _places(column: pa.ChunkedArray, levels: np.ndarray) -> Int[np.ndarray, " ro
         cells = array.cast(pa.float64()).to_numpy(zero_copy_only=False)
     else:
         cells = np.asarray(array.cast(pa.string()).fill_null("").to_numpy(zero_copy_only=False), dtype=str)
+    return _exactly(cells, levels)
+
+
+def _exactly(cells: np.ndarray, levels: np.ndarray) -> Int[np.ndarray, " rows"]:
+    """Return which level each cell is, -1 for none."""
     order = np.argsort(levels)
     near = np.minimum(np.searchsorted(levels, cells, sorter=order), len(levels) - 1)
     place = order[near]
     return np.where(levels[place] == cells, place, -1).astype(np.int64)
+
+
+def _as_numbers(levels: np.ndarray) -> Float[np.ndarray, " levels"]:
+    return levels if levels.dtype.kind == "f" else np.arange(len(levels), dtype=np.float64)

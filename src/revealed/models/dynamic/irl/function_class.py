@@ -1,7 +1,7 @@
 r"""What a function of the state may look like: the two things an estimator asks of a class of functions.
 
 Imports its own room. A class fits choice probabilities, and regresses numbers on states and actions. Each of
-:mod:`.tabular`, :mod:`.polynomial` and :mod:`.neural` is one class; estimators know only this page.
+:mod:`.tabular`, :mod:`.polynomial`, :mod:`.neural` and :mod:`.boosted` is one class; estimators know only this page.
 """
 
 from __future__ import annotations

@@ -12,24 +12,21 @@ with one difference: values of all actions are fitted together, from all transit
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl.function_class import Function, Rows
 from revealed.models.dynamic.irl.iteration import Fixed, fixed_point
-from revealed.models.dynamic.irl.pqr import Recovery, require_known, require_taken
+from revealed.models.dynamic.irl.pqr import Again, Normalised, Normaliser, Usual, always, require_known, require_taken
 from revealed.models.dynamic.irl.recovered import Known, RecoveredReward, at, in_words
 from revealed.models.dynamic.irl.trajectories import Trajectories
 
-#: From states, shape (m, d), to probabilities of actions, shape (m, A).
-Normaliser = Callable[[np.ndarray], np.ndarray]
-
 
 @dataclass(frozen=True, kw_only=True)
-class GenPQR(Recovery):
+class GenPQR(Normalised):
     r"""Rewards from behaviour, given their mean under a policy; see :class:`Recovery` for the other parameters.
 
     Parameters
@@ -46,22 +43,14 @@ class GenPQR(Recovery):
 
     def recover(self, data: Trajectories, log_policy: Function | None = None) -> RecoveredReward:
         """Recover rewards; parameters and errors as in :meth:`.PQR.recover`."""
-        mu, spoken = self._normaliser(data)
+        mu, known, spoken = self.assumed(data)
         log_policy = log_policy or self.behaviour(data)
         some = data.only(data.followed & (data.weights > 0))
         fixed = self._evaluated(some, log_policy, mu)
 
-        def value(states: np.ndarray) -> np.ndarray:
-            weight = mu(states)
-            # A table does not know what was never done: that is nothing to worry of where the policy never does it.
-            return np.asarray(-(np.where(weight > 0, fixed.function(states), 0.0) * weight).sum(axis=1))
-
+        value = MeanOff(fixed.function, mu)
         for states in (some.states, some.next_states):
             require_known(states, value(states), data, spoken)
-
-        def reward(states: np.ndarray) -> np.ndarray:
-            found = fixed.function(states) + value(states)[:, None]
-            return np.asarray(found + at(self.mean_reward, states)[:, None])
 
         return RecoveredReward(
             method=f"GenPQR ({self.spoken})",
@@ -70,7 +59,7 @@ class GenPQR(Recovery):
             discount=self.discount,
             scale=self.scale,
             log_policy=log_policy,
-            reward=reward,
+            reward=MeanKnown(fixed.function, value, known),
             value=value,
             fixed=fixed,
             identification=(
@@ -79,8 +68,12 @@ class GenPQR(Recovery):
             ),
             remarks=data.remarks(),
             data=data,
-            again=lambda known: replace(self, mean_reward=known).recover(data, log_policy),
+            again=Again(self, data, log_policy),
         )
+
+    def assuming(self, known: Known) -> GenPQR:
+        """Return the estimator with another mean reward."""
+        return replace(self, mean_reward=known)
 
     def _evaluated(self, data: Trajectories, log_policy: Function, mu: Normaliser) -> Fixed:
         """Return what log-probabilities less the known mean are worth to who follows the normaliser."""
@@ -91,15 +84,55 @@ class GenPQR(Recovery):
         regression = self.function_class.regression(rows, data.next_states)
         return fixed_point(regression, flow, mix, self.discount, self.function_class.iteration)
 
-    def _normaliser(self, data: Trajectories) -> tuple[Normaliser, str]:
-        n_actions = data.n_actions
+    def assumed(self, data: Trajectories) -> tuple[Normaliser, Known, str]:
+        """Return the policy that normalises, its mean reward, and what it is called."""
         if callable(self.normaliser):
-            return self.normaliser, getattr(self.normaliser, "__name__", "a policy")
+            return self.normaliser, self.mean_reward, getattr(self.normaliser, "__name__", "a policy")
         if self.normaliser == "uniform" and "uniform" not in data.labels:
-            return lambda states: np.full((len(states), n_actions), 1 / n_actions), "uniform"
-        point = np.eye(n_actions)[data.index(self.normaliser)]
+            return Usual(np.full(data.n_actions, 1 / data.n_actions), data.available), self.mean_reward, "uniform"
         require_taken(data, self.normaliser, self.function_class)
-        return lambda states: np.tile(point, (len(states), 1)), self.normaliser
+        return always(data, self.normaliser), self.mean_reward, self.normaliser
+
+
+@dataclass(frozen=True, eq=False)
+class MeanOff:
+    r""":math:`V(s) = -\sum_a \mu(a|s)\,q(s, a)`.
+
+    Parameters
+    ----------
+    function : callable
+        :math:`q`, shape (m, A).
+    normaliser : callable
+    """
+
+    function: Function
+    normaliser: Normaliser
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+        """Return values of some states."""
+        weight = self.normaliser(states)
+        # A table does not know what was never done: that is nothing to worry of where the policy never does it.
+        return np.asarray(-(np.where(weight > 0, self.function(states), 0.0) * weight).sum(axis=1))
+
+
+@dataclass(frozen=True, eq=False)
+class MeanKnown:
+    r""":math:`r(s, a) = q(s, a) + V(s) + g(s)`.
+
+    Parameters
+    ----------
+    function, value : callable
+    mean : float or callable
+    """
+
+    function: Function
+    value: Function
+    mean: Known
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return rewards in some states."""
+        found = self.function(states) + self.value(states)[:, None]
+        return np.asarray(found + at(self.mean, states)[:, None])
 
 
 def _probabilities(mix: np.ndarray, data: Trajectories) -> np.ndarray:

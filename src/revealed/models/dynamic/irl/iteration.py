@@ -32,12 +32,15 @@ class Fixed:
         A bound of what is left of the way to the fixed point, relative to the largest value (at least one).
     converged : bool
         Whether that is below the tolerance.
+    of : str
+        What ``left`` is a part of.
     """
 
     function: Function
     rounds: int
     left: float
     converged: bool
+    of: str = "of values"
 
 
 def fixed_point(

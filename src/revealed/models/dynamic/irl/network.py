@@ -38,12 +38,7 @@ class Network:
 
     def layers(self, x: Float[np.ndarray, "... rows inputs"]) -> list[np.ndarray]:
         """Return what each layer puts out, the inputs first; ``x`` may be the same for all members."""
-        found = [x]
-        last = len(self.params) - 2
-        for place in range(0, len(self.params), 2):
-            linear = found[-1] @ self.params[place] + self.params[place + 1]
-            found.append(linear if place == last else np.tanh(linear))
-        return found
+        return layers_of(self.params, x)
 
     def __call__(self, x: Float[np.ndarray, "... rows inputs"]) -> Float[np.ndarray, "members rows outputs"]:
         """Return the outputs of each member."""
@@ -76,3 +71,12 @@ class Network:
     def state(self) -> list[np.ndarray]:
         """Return a copy of the parameters."""
         return [array.copy() for array in self.params]
+
+
+def layers_of(params: Sequence[np.ndarray], x: Float[np.ndarray, "... rows inputs"]) -> list[np.ndarray]:
+    """Return what each layer of an ensemble puts out, the inputs first."""
+    found, last = [x], len(params) - 2
+    for place in range(0, len(params), 2):
+        linear = found[-1] @ params[place] + params[place + 1]
+        found.append(linear if place == last else np.tanh(linear))
+    return found

@@ -18,9 +18,9 @@ from jaxtyping import Float, Int
 
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl.function_class import Function, Iteration, Rows
-from revealed.models.dynamic.irl.network import Network
+from revealed.models.dynamic.irl.network import Network, layers_of
 from revealed.models.dynamic.irl.scaling import Scaling, log_shares
-from revealed.models.dynamic.irl.trajectories import Trajectories
+from revealed.models.dynamic.irl.trajectories import Can, Trajectories, can_be_taken
 
 
 @dataclass(frozen=True)
@@ -88,19 +88,20 @@ class Neural:
         scaling = Scaling.of(data.states)
         x = scaling(data.states).astype(np.float32)
         network = Network((x.shape[1], *self.hidden, data.n_actions), self.members, random)
-        folds = _folds(data.persons, self.members, random)
+        folds = folds_of(data.persons, self.members, random)
         members = np.arange(self.members)
         held = folds[None, :] == members[:, None] if folds.max() > 0 else np.zeros((self.members, len(x)), dtype=bool)
         weight = (data.weights / data.weights.mean()).astype(np.float32)
+        can = data.mask(data.states)
         best, kept, since = np.full(self.members, np.inf), network.state(), 0
         for _ in range(self.epochs):
             for rows in _batches([np.flatnonzero(~out) for out in held], self.batch, random):
                 layers = network.layers(x[rows])
-                residual = np.exp(log_shares(layers[-1]))
+                residual = np.exp(log_shares(layers[-1], can[rows]))
                 residual[members[:, None], np.arange(rows.shape[1])[None, :], data.actions[rows]] -= 1
                 residual *= weight[rows][:, :, None] / np.float32(rows.shape[1])
                 network.step(network.slopes(layers, residual), self.rate, self.decay)
-            loss = _losses(network, x, data.actions, weight, held if held.any() else ~held)
+            loss = _losses(network, x, data, weight, held if held.any() else ~held)
             better = loss < best
             best[better] = loss[better]
             for array, good in zip(network.params, kept, strict=True):
@@ -108,13 +109,7 @@ class Neural:
             since = 0 if better.any() else since + 1
             if since >= self.patience:
                 break
-        network.params = kept
-
-        def log_policy(states: np.ndarray) -> np.ndarray:
-            logs = log_shares(network(scaling(states).astype(np.float32)[None]))
-            return log_shares(logs.mean(axis=0, dtype=np.float64))
-
-        return log_policy
+        return LogNetwork(tuple(kept), scaling, data.available)
 
     def regression(self, rows: Rows, at: Float[np.ndarray, "m d"]) -> NeuralRegression:
         """Return a regression by one network with an output for each action."""
@@ -157,24 +152,64 @@ class NeuralRegression:
 
     def function(self) -> Function:
         """Return the function of the last fit."""
-        network, scaling, centre, spread = self._network, self._scaling, self._centre, self._spread
-
-        def at(states: np.ndarray) -> np.ndarray:
-            found = network(scaling(states).astype(np.float32)[None]).mean(axis=0, dtype=np.float64)
-            return np.asarray(found * spread + centre)
-
-        return at
+        return NetworkFunction(tuple(self._network.state()), self._scaling, self._centre, self._spread)
 
     def _predicted(self, members: np.ndarray) -> Float[np.ndarray, "m outputs"]:
         return np.asarray(members.mean(axis=0, dtype=np.float64) * self._spread + self._centre)
 
 
-def _folds(persons: Int[np.ndarray, " n"], count: int, random: np.random.Generator) -> Int[np.ndarray, " n"]:
+def folds_of(persons: Int[np.ndarray, " n"], count: int, random: np.random.Generator) -> Int[np.ndarray, " n"]:
     """Return a fold for each row, all rows of a person in one; a single fold if there are fewer persons than folds."""
     distinct, place = np.unique(persons, return_inverse=True)
     if count < 2 or len(distinct) < count:
         return np.zeros(len(persons), dtype=np.int64)
     return np.asarray((random.permutation(len(distinct)) % count)[place.reshape(-1)])
+
+
+@dataclass(frozen=True, eq=False)
+class NetworkFunction:
+    """The mean of an ensemble of networks; :data:`~.function_class.Function`.
+
+    Parameters
+    ----------
+    params : tuple of ndarray
+        Weights and constants of each layer, all members in one array.
+    scaling : Scaling
+    centre, spread : float
+        What outputs are multiplied by, and then added.
+    """
+
+    params: tuple[np.ndarray, ...]
+    scaling: Scaling
+    centre: float
+    spread: float
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m outputs"]:
+        """Return the outputs at some states."""
+        members = layers_of(self.params, self.scaling(states).astype(np.float32)[None])[-1]
+        return np.asarray(members.mean(axis=0, dtype=np.float64) * self.spread + self.centre)
+
+
+@dataclass(frozen=True, eq=False)
+class LogNetwork:
+    """Log-probabilities of an ensemble: the mean of the members', scaled to sum to one.
+
+    Parameters
+    ----------
+    params : tuple of ndarray
+    scaling : Scaling
+    available : callable, optional
+    """
+
+    params: tuple[np.ndarray, ...]
+    scaling: Scaling
+    available: Can = None
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return log-probabilities at some states."""
+        score = layers_of(self.params, self.scaling(states).astype(np.float32)[None])[-1]
+        logs = log_shares(score, can_be_taken(self.available, states, score.shape[-1]))
+        return log_shares(logs.mean(axis=0, dtype=np.float64))
 
 
 def _batches(rows: list[np.ndarray], size: int, random: np.random.Generator) -> list[np.ndarray]:
@@ -185,8 +220,8 @@ def _batches(rows: list[np.ndarray], size: int, random: np.random.Generator) -> 
 
 
 def _losses(
-    network: Network, x: np.ndarray, actions: np.ndarray, weight: np.ndarray, held: np.ndarray
+    network: Network, x: np.ndarray, data: Trajectories, weight: np.ndarray, held: np.ndarray
 ) -> Float[np.ndarray, " members"]:
     """Return each member's mean loss over the rows held out for it."""
-    logs = log_shares(network(x[None]))[:, np.arange(len(x)), actions]
+    logs = log_shares(network(x[None]), data.mask(data.states))[:, np.arange(len(x)), data.actions]
     return np.asarray(-(logs * weight * held).sum(axis=1) / (weight * held).sum(axis=1))

@@ -12,14 +12,15 @@ from itertools import combinations_with_replacement
 from math import comb
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl.function_class import Function, Iteration, Rows
 from revealed.models.dynamic.irl.scaling import Scaling, log_shares
-from revealed.models.dynamic.irl.trajectories import Trajectories
+from revealed.models.dynamic.irl.tabular import Cells
+from revealed.models.dynamic.irl.trajectories import Can, Trajectories, can_be_taken
 
 
 @dataclass(frozen=True)
@@ -58,26 +59,25 @@ class Polynomial:
     def policy(self, data: Trajectories) -> Function:
         """Return the log-probabilities of a multinomial logit on powers and products."""
         scaling = Scaling.of(data.states)
-        x = self.features(scaling(data.states))
+        states, counts, can = _counted(data)
+        x = self.features(scaling(states))
         shape = (x.shape[1], data.n_actions)
-        rows = np.arange(len(x))
+        total = counts.sum(axis=1, keepdims=True)
         ridge = np.full(shape, self.ridge)
         ridge[0] = 0.0
 
         def loss(flat: np.ndarray) -> tuple[float, np.ndarray]:
             params = flat.reshape(shape)
-            logs = log_shares(x @ params)
-            residual = np.exp(logs)
-            residual[rows, data.actions] -= 1.0
-            slope = x.T @ (data.weights[:, None] * residual) + ridge * params
-            fit = -float(data.weights @ logs[rows, data.actions])
+            logs = log_shares(x @ params, can)
+            slope = x.T @ (total * np.exp(logs) - counts) + ridge * params
+            fit = -float((counts * np.where(counts > 0, logs, 0.0)).sum())
             return fit + 0.5 * float((ridge * params**2).sum()), slope.ravel()
 
         begin = np.zeros(shape[0] * shape[1])
         params = minimize(
             loss, begin, jac=True, method="L-BFGS-B", options={"maxiter": 2_000, "gtol": 1e-6, "ftol": 1e-14}
         ).x.reshape(shape)
-        return lambda states: log_shares(self.features(scaling(states)) @ params)
+        return LogPowers(PowersFunction(self, scaling, params), data.available)
 
     def regression(self, rows: Rows, at: Float[np.ndarray, "m d"]) -> PolynomialRegression:
         """Return ridge regressions, one for each output."""
@@ -120,5 +120,56 @@ class PolynomialRegression:
 
     def function(self) -> Function:
         """Return the polynomials of the last fit."""
-        family, scaling, params = self._family, self._scaling, self._params.copy()
-        return lambda states: family.features(scaling(states)) @ params
+        return PowersFunction(self._family, self._scaling, self._params.copy())
+
+
+def _counted(
+    data: Trajectories,
+) -> tuple[Float[np.ndarray, "cells d"], Float[np.ndarray, "cells A"], Bool[np.ndarray, "cells A"] | None]:
+    """Return the states with a choice, how often each action was taken in them, and which can be."""
+    cells = Cells.of(data.states)
+    counts = cells.sums(cells.place(data.states), data.actions, data.n_actions, data.weights)
+    if data.available is None:
+        return cells.rows, counts, None
+    can = data.mask(cells.rows)
+    free = can.sum(axis=1) > 1  # where there is no choice, nothing is told
+    return cells.rows[free], counts[free], can[free]
+
+
+@dataclass(frozen=True, eq=False)
+class PowersFunction:
+    """Polynomials of the state, one an output; :data:`~.function_class.Function`.
+
+    Parameters
+    ----------
+    family : Polynomial
+    scaling : Scaling
+    params : ndarray of float64, shape (K, outputs)
+    """
+
+    family: Polynomial
+    scaling: Scaling
+    params: Float[np.ndarray, "K outputs"]
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m outputs"]:
+        """Return the polynomials at some states."""
+        return np.asarray(self.family.features(self.scaling(states)) @ self.params)
+
+
+@dataclass(frozen=True, eq=False)
+class LogPowers:
+    """Log-probabilities of a multinomial logit on polynomials.
+
+    Parameters
+    ----------
+    score : PowersFunction
+    available : callable, optional
+    """
+
+    score: PowersFunction
+    available: Can = None
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return log-probabilities at some states."""
+        score = self.score(states)
+        return log_shares(score, can_be_taken(self.available, states, score.shape[1]))

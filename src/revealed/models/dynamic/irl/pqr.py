@@ -14,6 +14,8 @@ The authors' code lets the slope go through the target of step Q; here it does n
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -24,8 +26,11 @@ from revealed.models.dynamic.irl.function_class import Function, FunctionClass, 
 from revealed.models.dynamic.irl.iteration import Fixed, fixed_point
 from revealed.models.dynamic.irl.neural import Neural
 from revealed.models.dynamic.irl.recovered import Known, RecoveredReward, at, in_words
-from revealed.models.dynamic.irl.trajectories import Trajectories
+from revealed.models.dynamic.irl.scaling import log_shares
+from revealed.models.dynamic.irl.trajectories import Can, Trajectories, can_be_taken
 
+#: From states, shape (m, d), to probabilities of actions, shape (m, A).
+Normaliser = Callable[[np.ndarray], np.ndarray]
 #: Below this probability of the anchor its value is more guessed than seen.
 _RARE = 0.02
 #: States named in an error.
@@ -43,8 +48,8 @@ class Recovery:
     scale : float
         :math:`\alpha`, the scale of the shocks.
     function_class : FunctionClass
-        Of behaviour and of values: :class:`~.tabular.Tabular`, :class:`~.polynomial.Polynomial` or
-        :class:`~.neural.Neural`.
+        Of behaviour and of values: :class:`~.tabular.Tabular`, :class:`~.polynomial.Polynomial`,
+        :class:`~.boosted.Boosted` or :class:`~.neural.Neural`.
     policy : FunctionClass, optional
         Of behaviour, where that is another class.
     floor : float
@@ -69,10 +74,12 @@ class Recovery:
     def behaviour(self, data: Trajectories) -> Function:
         """Return log-probabilities, estimated from all choices, not below the floor."""
         found = (self.policy or self.function_class).policy(data)
+        if data.available is not None:  # whether or not the class of functions looked at it
+            found = Restricted(found, data.available)
         if self.floor == 0:
             return found
         least = float(np.log(self.floor))
-        return lambda states: np.maximum(found(states), least)
+        return Floored(found, least, data.available)
 
     def relative(self, what: str) -> str:
         """Return what rewards are relative to."""
@@ -87,7 +94,24 @@ class Recovery:
 
 
 @dataclass(frozen=True, kw_only=True)
-class PQR(Recovery):
+class Normalised(Recovery, ABC):
+    """Rewards from behaviour, given their mean under a policy, of which an anchor is a case."""
+
+    @abstractmethod
+    def assumed(self, data: Trajectories) -> tuple[Normaliser, Known, str]:
+        """Return the policy whose mean reward is known, that mean, and what it is called."""
+
+    @abstractmethod
+    def assuming(self, known: Known) -> Normalised:
+        """Return the estimator with something else known beforehand."""
+
+    @abstractmethod
+    def recover(self, data: Trajectories, log_policy: Function | None = None) -> RecoveredReward:
+        """Recover rewards."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PQR(Normalised):
     """Rewards from behaviour, given the reward of one action; see :class:`Recovery` for the other parameters.
 
     Parameters
@@ -119,22 +143,20 @@ class PQR(Recovery):
         """
         anchor = data.index(self.anchor)
         taken = require_taken(data, self.anchor, self.function_class)
+        if not data.mask(data.states)[:, anchor].all():
+            raise SpecificationError(
+                f"the anchor {self.anchor!r} cannot be taken in every state: GenPQR(normaliser={self.anchor!r}) "
+                "recovers rewards all the same, where those of what can be taken instead are known"
+            )
         log_policy = log_policy or self.behaviour(data)
         places = np.concatenate([data.states, data.next_states[data.followed]])
         require_known(places, log_policy(places)[:, anchor], data, self.anchor)
         fixed = self._anchor_value(data.only(taken), log_policy, anchor)
 
-        def value(states: np.ndarray) -> np.ndarray:
-            return np.asarray(fixed.function(states)[:, 0] - self.scale * log_policy(states)[:, anchor])
-
+        value = AnchoredValue(fixed.function, log_policy, anchor, self.scale)
         # Where a table knows how likely the anchor is, it may not know where it led: nobody was seen a period later.
         require_known(places, value(places), data, self.anchor)
         expected = self._expected(data.only(data.followed), value)
-
-        def reward(states: np.ndarray) -> np.ndarray:
-            action_value = value(states)[:, None] + self.scale * log_policy(states)
-            return np.asarray(action_value - self.discount * expected(states))
-
         return RecoveredReward(
             method=f"PQR ({self.spoken})",
             citation="Geng, Nassif, Manzanares, Reppen and Sircar (2020), Deep PQR",
@@ -142,17 +164,25 @@ class PQR(Recovery):
             discount=self.discount,
             scale=self.scale,
             log_policy=log_policy,
-            reward=reward,
+            reward=LaterOff(value, log_policy, expected, self.scale, self.discount),
             value=value,
             fixed=fixed,
             identification=(
                 f"the reward of {self.anchor!r} is {in_words(self.anchor_reward)}: assumed, as no choice tells it",
                 self.relative(repr(self.anchor)),
             ),
-            remarks=(*data.remarks(), *_rare(data, log_policy, anchor)),
+            remarks=(*data.remarks(), *rare(data, log_policy, anchor)),
             data=data,
-            again=lambda known: replace(self, anchor_reward=known).recover(data, log_policy),
+            again=Again(self, data, log_policy),
         )
+
+    def assumed(self, data: Trajectories) -> tuple[Normaliser, Known, str]:
+        """Return the policy that always takes the anchor, its reward, and its name."""
+        return always(data, self.anchor), self.anchor_reward, self.anchor
+
+    def assuming(self, known: Known) -> PQR:
+        """Return the estimator with another reward of the anchor."""
+        return replace(self, anchor_reward=known)
 
     def _anchor_value(self, data: Trajectories, log_policy: Function, anchor: int) -> Fixed:
         """Return the action value of the anchor, from transitions in which it was taken: step Q."""
@@ -169,6 +199,137 @@ class PQR(Recovery):
         regression = self.function_class.regression(rows, data.states[:1])
         regression.fit(value(data.next_states))
         return regression.function()
+
+
+@dataclass(frozen=True, eq=False)
+class Restricted:
+    """Log-probabilities of what can be taken, scaled to sum to one.
+
+    Parameters
+    ----------
+    function : callable
+    available : callable
+    """
+
+    function: Function
+    available: Can
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return them at some states."""
+        found = self.function(states)
+        return log_shares(found, can_be_taken(self.available, states, found.shape[1]))
+
+
+@dataclass(frozen=True, eq=False)
+class Floored:
+    """Log-probabilities that are not below some number, where an action can be taken.
+
+    Parameters
+    ----------
+    function : callable
+    least : float
+    available : callable, optional
+    """
+
+    function: Function
+    least: float
+    available: Can = None
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return them at some states."""
+        found = np.maximum(self.function(states), self.least)
+        return np.where(can_be_taken(self.available, states, found.shape[1]), found, -np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class AnchoredValue:
+    r""":math:`V(s) = Q_A(s) - \alpha\log\pi(A|s)`.
+
+    Parameters
+    ----------
+    anchor_value : callable
+        :math:`Q_A`, shape (m, 1).
+    log_policy : callable
+    anchor : int
+    scale : float
+    """
+
+    anchor_value: Function
+    log_policy: Function
+    anchor: int
+    scale: float
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+        """Return values of some states."""
+        return np.asarray(self.anchor_value(states)[:, 0] - self.scale * self.log_policy(states)[:, self.anchor])
+
+
+@dataclass(frozen=True, eq=False)
+class LaterOff:
+    r""":math:`r(s, a) = V(s) + \alpha\log\pi(a|s) - \gamma\,\mathrm{E}[V(s')|s, a]`.
+
+    Parameters
+    ----------
+    value, log_policy, expected : callable
+    scale, discount : float
+    """
+
+    value: Function
+    log_policy: Function
+    expected: Function
+    scale: float
+    discount: float
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return rewards in some states."""
+        action_value = self.value(states)[:, None] + self.scale * self.log_policy(states)
+        return np.asarray(action_value - self.discount * self.expected(states))
+
+
+@dataclass(frozen=True, eq=False)
+class Usual:
+    """A policy of fixed shares, scaled to what can be taken; each alike where none of what it takes can be.
+
+    Parameters
+    ----------
+    shares : ndarray of float64, shape (A,)
+    available : callable, optional
+    """
+
+    shares: Float[np.ndarray, " A"]
+    available: Can = None
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
+        """Return probabilities in some states."""
+        can = can_be_taken(self.available, states, len(self.shares))
+        kept = np.where(can, self.shares, 0.0)
+        kept = np.where(kept.sum(axis=1, keepdims=True) > 0, kept, can)
+        return np.asarray(kept / kept.sum(axis=1, keepdims=True))
+
+
+@dataclass(frozen=True, eq=False)
+class Again:
+    """Recovers once more from the same behaviour.
+
+    Parameters
+    ----------
+    model : Normalised
+    data : Trajectories
+    log_policy : callable
+    """
+
+    model: Normalised
+    data: Trajectories
+    log_policy: Function
+
+    def __call__(self, known: Known) -> RecoveredReward:
+        """Recover with something else known beforehand."""
+        return self.model.assuming(known).recover(self.data, self.log_policy)
+
+
+def always(data: Trajectories, action: str) -> Usual:
+    """Return the policy that takes an action wherever it can be taken."""
+    return Usual(np.eye(data.n_actions)[data.index(action)], data.available)
 
 
 def require_taken(data: Trajectories, anchor: str, family: FunctionClass) -> Bool[np.ndarray, " n"]:
@@ -207,12 +368,12 @@ def require_known(
         raise DataError(data.source, [Problem(what, remedy, f"{len(odd):,} states: {where}")])
 
 
-def _rare(data: Trajectories, log_policy: Function, anchor: int) -> tuple[str, ...]:
+def rare(data: Trajectories, log_policy: Function, anchor: int) -> tuple[str, ...]:
     """Return a remark if the anchor is rare somewhere, with the state in which it is rarest."""
     chance = np.exp(log_policy(data.states)[:, anchor])
     share = float((chance < _RARE).mean())
     if share == 0:
         return ()
     where = f"least of all at {data.told(data.states[int(chance.argmin())])} ({chance.min():.2%})"
-    rare = f"in {share:.1%} of the states seen {data.labels[anchor]!r} has a probability below {_RARE:.0%}, {where}"
-    return (f"{rare}: values there are guesses of the class of functions",)
+    told = f"in {share:.1%} of the states seen {data.labels[anchor]!r} has a probability below {_RARE:.0%}, {where}"
+    return (f"{told}: values there are guesses of the class of functions",)

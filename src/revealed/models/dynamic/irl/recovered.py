@@ -7,8 +7,10 @@ number a state must be known from elsewhere: here the reward of the anchor, or i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float
@@ -74,10 +76,39 @@ class RecoveredReward:
 
     def messages(self) -> tuple[str, ...]:
         """Return what a reader must know: whether it converged, what is assumed, what the data are like."""
-        told = (
-            () if self.converged else (f"{_END} {self.fixed.rounds} rounds: {self.fixed.left:.1e} of values is left",)
-        )
+        fixed = self.fixed
+        told = () if self.converged else (f"{_END} {fixed.rounds} rounds: {fixed.left:.1e} {fixed.of} is left",)
         return (*told, *self.identification, *self.remarks)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the reward to a file, whole or not at all, with the choices it was recovered from, persons as numbers.
+
+        Raises
+        ------
+        SpecificationError
+            If a part is a function that somebody wrote, or of a class that no file holds.
+        OutputError
+            If the file cannot be written.
+        """
+        from revealed.models.dynamic.irl.saved import KIND, save_parts
+
+        return save_parts(path, KIND, {"reward": self})
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> RecoveredReward:
+        """Read a reward from a file; no code in it is ever run.
+
+        Raises
+        ------
+        DataError
+            If the file cannot be read, or parts of it are missing or spoiled.
+        RevealedError
+            If it holds something else, or a newer version's reward.
+        """
+        from revealed.models.dynamic.irl.saved import KIND, load_parts
+
+        found: RecoveredReward = load_parts(path, KIND, "give a file that found.save(path) wrote")["reward"]
+        return found
 
     def sweep(self, anchor_reward: Sequence[Known]) -> Sweep:
         """Return what changes if what was known beforehand is wrong.

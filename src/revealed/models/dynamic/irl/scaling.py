@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +31,11 @@ class Scaling:
         return np.asarray((states - self.centre) / self.spread)
 
 
-def log_shares(score: Float[np.ndarray, "*rows A"]) -> Float[np.ndarray, "*rows A"]:
-    """Return the logarithms of softmax probabilities."""
+def log_shares(
+    score: Float[np.ndarray, "*rows A"], available: Bool[np.ndarray, "... A"] | None = None
+) -> Float[np.ndarray, "*rows A"]:
+    """Return the logarithms of softmax probabilities: minus infinity for what is not available."""
+    if available is not None:
+        score = np.where(available, score, -np.inf)
     shifted = score - score.max(axis=-1, keepdims=True)
     return np.asarray(shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True)))

@@ -7,6 +7,7 @@ never seen, the answer is NaN.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -29,12 +30,12 @@ class Tabular:
 
     def policy(self, data: Trajectories) -> Function:
         """Return the logarithms of the shares of actions; minus infinity for one never taken in a state seen."""
-        cells = _Cells.of(data.states)
+        cells = Cells.of(data.states)
         counts = cells.sums(cells.place(data.states), data.actions, data.n_actions, data.weights)
         total = counts.sum(axis=1, keepdims=True)
         share = counts / np.where(total > 0, total, 1.0)
         logs = np.log(share, out=np.full_like(share, -np.inf), where=share > 0)
-        return cells.function(np.where(total > 0, logs, np.nan))
+        return TableFunction(cells, np.where(total > 0, logs, np.nan))
 
     def regression(self, rows: Rows, at: Float[np.ndarray, "m d"]) -> TabularRegression:
         """Return means by cell."""
@@ -45,7 +46,7 @@ class TabularRegression:
     """Means of the targets in each cell; :class:`~.function_class.Regression`."""
 
     def __init__(self, rows: Rows, at: Float[np.ndarray, "m d"]) -> None:
-        self._cells = _Cells.of(rows.states)
+        self._cells = Cells.of(rows.states)
         self._rows = rows
         self._place = self._cells.place(rows.states)
         self._at = self._cells.place(at)
@@ -62,18 +63,29 @@ class TabularRegression:
 
     def function(self) -> Function:
         """Return the table of the last fit as a function."""
-        return self._cells.function(self._mean.copy())
+        return TableFunction(self._cells, self._mean.copy())
 
 
 @dataclass(frozen=True, eq=False)
-class _Cells:
-    """The distinct states, each with its place."""
+class Cells:
+    """Distinct states, each with its place.
 
-    places: dict[bytes, int]
+    Parameters
+    ----------
+    rows : ndarray of float64, shape (cells, d)
+    """
+
+    rows: Float[np.ndarray, "cells d"]
 
     @classmethod
-    def of(cls, states: Float[np.ndarray, "n d"]) -> _Cells:
-        return cls({row.tobytes(): place for place, row in enumerate(_distinct(states)[0])})
+    def of(cls, states: Float[np.ndarray, "n d"]) -> Cells:
+        """Return the distinct ones of some states."""
+        return cls(_distinct(states)[0])
+
+    @cached_property
+    def places(self) -> dict[bytes, int]:
+        """The place of each state by its bytes."""
+        return {row.tobytes(): place for place, row in enumerate(self.rows)}
 
     def place(self, states: Float[np.ndarray, "m d"]) -> Int[np.ndarray, " m"]:
         """Return the place of each state, -1 for one that is not there."""
@@ -88,15 +100,28 @@ class _Cells:
         n_outputs: int,
         numbers: Float[np.ndarray, " n"],
     ) -> Float[np.ndarray, "cells outputs"]:
+        """Return sums of numbers by cell and output."""
         found = np.bincount(place * n_outputs + output, numbers, len(self.places) * n_outputs)
         return found.reshape(-1, n_outputs)
 
-    def function(self, table: Float[np.ndarray, "cells outputs"]) -> Function:
-        def at(states: np.ndarray) -> np.ndarray:
-            place = self.place(states)
-            return np.where(place[:, None] >= 0, table[place], np.nan)
 
-        return at
+@dataclass(frozen=True, eq=False)
+class TableFunction:
+    """A row of numbers for each state of a table, NaN for any other; :data:`~.function_class.Function`.
+
+    Parameters
+    ----------
+    cells : Cells
+    table : ndarray of float64, shape (cells, outputs)
+    """
+
+    cells: Cells
+    table: Float[np.ndarray, "cells outputs"]
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m outputs"]:
+        """Return the rows of some states."""
+        place = self.cells.place(states)
+        return np.where(place[:, None] >= 0, self.table[place], np.nan)
 
 
 def _distinct(states: Float[np.ndarray, "m d"]) -> tuple[Float[np.ndarray, "distinct d"], Int[np.ndarray, " m"]]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,9 +14,30 @@ from revealed.choices.kinds import holds_numbers
 from revealed.choices.log import ChoiceLog
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.models.dynamic.panel import Panel, labels_of, linked, of_cases, periods
+from revealed.models.dynamic.space import StateSpace
 
+#: From states, shape (m, d), to which actions can be taken there, shape (m, A); None where all can.
+Can = Callable[[np.ndarray], np.ndarray] | None
 #: Rows named in an error.
 _SHOWN = 5
+
+
+@dataclass(frozen=True, eq=False)
+class Availability:
+    """Which actions can be taken in which state of a space; elsewhere, what can be in the state nearest to it.
+
+    Parameters
+    ----------
+    space : StateSpace
+    can : ndarray of bool, shape (S, A)
+    """
+
+    space: StateSpace
+    can: Bool[np.ndarray, "S A"]
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Bool[np.ndarray, "m A"]:
+        """Return which can be taken in some states, given as numbers."""
+        return np.asarray(self.can[self.space.nearest(states)])
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +60,8 @@ class Trajectories:
         What the numbers of a state are.
     weights : ndarray of float64, shape (n,)
     source : str
+    available : callable, optional
+        From states, shape (m, d), to which actions can be taken there, shape (m, A); without it all can.
     """
 
     states: Float[np.ndarray, "n d"]
@@ -50,6 +73,7 @@ class Trajectories:
     columns: tuple[str, ...]
     weights: Float[np.ndarray, " n"]
     source: str = field(default="trajectories")
+    available: Can = None
 
     def __post_init__(self) -> None:
         if not len(self.actions):
@@ -80,6 +104,12 @@ class Trajectories:
             if odd.any():
                 rows = tuple((np.flatnonzero(odd)[:_SHOWN] + 1).tolist())
                 problems.append(Problem(name, remedy, rows=rows, count=int(odd.sum())))
+        if self.available is not None and not problems:
+            odd = ~self.mask(self.states)[np.arange(len(self.actions)), self.actions]
+            if odd.any():
+                rows = tuple((np.flatnonzero(odd)[:_SHOWN] + 1).tolist())
+                what, remedy = "actions taken where they are not available", "mend what is available, or the rows"
+                problems.append(Problem(what, remedy, rows=rows, count=int(odd.sum())))
         if not self.followed.any():
             problems.append(Problem("no next state is known", "give persons several periods in a row"))
         if problems:
@@ -173,17 +203,35 @@ class Trajectories:
         )
 
     @classmethod
-    def of_panel(cls, panel: Panel) -> Trajectories:
-        """Return the transitions of a panel: the levels of each column of the state, labels as 0, 1, …."""
-        levels = [
-            values if values.dtype.kind == "f" else np.arange(len(values), dtype=np.float64)
-            for values in panel.space.levels.values()
-        ]
-        places = np.unravel_index(panel.state, panel.space.shape)
-        states = np.column_stack([values[place] for values, place in zip(levels, places, strict=True)])
-        return cls._linked(
-            states, panel.action, panel.following, panel.person, panel.actions, panel.space.columns, panel.source
+    def of_panel(cls, panel: Panel, available: Bool[np.ndarray, "S A"] | None = None) -> Trajectories:
+        """Return the transitions of a panel: the levels of each column of the state, labels as 0, 1, ….
+
+        Parameters
+        ----------
+        panel : Panel
+        available : ndarray of bool, shape (S, A), optional
+            Which actions can be taken in which state.
+
+        Raises
+        ------
+        DataError
+            If an action was taken where it is not available.
+        """
+        every = panel.space.numbers
+        found = cls._linked(
+            every[panel.state],
+            panel.action,
+            panel.following,
+            panel.person,
+            panel.actions,
+            panel.space.columns,
+            panel.source,
         )
+        if panel.weight is not None:
+            found = replace(found, weights=panel.weight)
+        if available is None:
+            return found
+        return replace(found, available=Availability(panel.space, available))
 
     @classmethod
     def _linked(
@@ -224,11 +272,23 @@ class Trajectories:
 
     def only(self, rows: Bool[np.ndarray, " n"]) -> Trajectories:
         """Return some of the choices."""
-        parts = (self.states, self.actions, self.next_states, self.followed, self.persons)
-        states, actions, after, followed, persons = (part[rows] for part in parts)
-        return Trajectories(
-            states, actions, after, followed, persons, self.labels, self.columns, self.weights[rows], self.source
+        return self.taken(np.flatnonzero(rows))
+
+    def taken(self, rows: Int[np.ndarray, " m"], persons: Int[np.ndarray, " m"] | None = None) -> Trajectories:
+        """Return the choices at some places, each as often as it is named, perhaps as those of other persons."""
+        return replace(
+            self,
+            states=self.states[rows],
+            actions=self.actions[rows],
+            next_states=self.next_states[rows],
+            followed=self.followed[rows],
+            persons=self.persons[rows] if persons is None else persons,
+            weights=self.weights[rows],
         )
+
+    def mask(self, states: Float[np.ndarray, "m d"]) -> Bool[np.ndarray, "m A"]:
+        """Return which actions can be taken in some states."""
+        return can_be_taken(self.available, states, self.n_actions)
 
     def told(self, state: Float[np.ndarray, " d"]) -> str:
         """Return a state in words."""
@@ -238,6 +298,13 @@ class Trajectories:
         """Return what a reader of results should know of the data."""
         lost = int((~self.followed).sum())
         return (f"{lost:,} choices whose next state is not known tell of behaviour only",) if lost else ()
+
+
+def can_be_taken(available: Can, states: Float[np.ndarray, "m d"], n_actions: int) -> Bool[np.ndarray, "m A"]:
+    """Return which actions can be taken in some states: all, where nothing else is said."""
+    if available is None:
+        return np.ones((len(states), n_actions), dtype=bool)
+    return np.asarray(available(states), dtype=bool)
 
 
 def _numbers(column: pa.ChunkedArray) -> Float[np.ndarray, " n"]:
