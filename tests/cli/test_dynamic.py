@@ -6,8 +6,11 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from revealed.cli.exits import INTERRUPTED
+from revealed.evidence import Checkpoint
 from revealed.models.dynamic import DynamicFit, RecoveredFit
 from tests.cli.conftest import Invoke
 
@@ -51,6 +54,33 @@ def test_buses_from_the_command_line(invoke: Invoke, buses: Path) -> None:
     assert fit["asc[replace]"] == found["asc[replace]"]
     again = json.loads(invoke("dynamic", buses, *BUSES, *REWARD, "--estimator", "nfxp", "--json").stdout)
     assert {row["name"]: row["estimate"] for row in again["estimates"]} == pytest.approx(found, rel=1e-3)
+
+
+@pytest.mark.usefixtures("quick")
+def test_an_estimation_that_was_cut_short_goes_on(
+    invoke: Invoke, buses: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("dynamic", buses, *BUSES, *REWARD, "--estimator", "nfxp", "--checkpoint", "reached.json", "--json")
+    noted, note = [], Checkpoint.note
+
+    def cut_short(self: Checkpoint, name: str, numbers: np.ndarray) -> None:
+        note(self, name, numbers)
+        noted.append(numbers)
+        if len(noted) == 3:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "note", cut_short)
+    invoke(*command, code=INTERRUPTED)
+    monkeypatch.undo()
+    monkeypatch.chdir(folder)
+    assert Checkpoint.note is note
+    again = invoke(*command)
+    assert "Going on from reached.json" in again.stderr
+    assert not (folder / "reached.json").exists()
+    found = {row["name"]: row["estimate"] for row in json.loads(again.stdout)["estimates"]}
+    assert found == pytest.approx({"asc[replace]": -9.8054, "mileage_bin": -0.00258}, rel=1e-2)
+    told = invoke("dynamic", buses, *BUSES, *REWARD, "--checkpoint", "reached.json", code=4).stderr
+    assert "goes with --estimator nfxp" in told
 
 
 @pytest.mark.usefixtures("quick")

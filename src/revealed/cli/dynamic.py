@@ -13,7 +13,7 @@ from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Json, Report, TextOptions
 from revealed.cli.recovering import RECOVERING, FreeOptions, recovered, require_no_formula, require_no_options
-from revealed.cli.results import require_writable, write_report
+from revealed.cli.results import going_on, require_writable, write_report
 from revealed.cli.screen import Screen, remark
 from revealed.errors import SpecificationError, nearest
 
@@ -183,6 +183,15 @@ class RewardOptions:
     ridge: Annotated[
         float, typer.Option(help="Pull all parameters towards zero, this strongly.", min=0.0, rich_help_panel=_REWARD)
     ] = 0.0
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="For nfxp: write down how far it got, and go on from there if the file is there; it goes when all is "
+            "done.",
+            rich_help_panel=_REWARD,
+            metavar="FILE",
+        ),
+    ] = None
 
 
 def dynamic(
@@ -208,7 +217,7 @@ def dynamic(
     revealed datasets rust_buses --export buses.csv
     """
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reward.checkpoint)
     with screen.working(f"Reading {panel}"):
         seen = panel_of(panel, columns, text)
         transitions, process = process_of(seen, world)
@@ -219,8 +228,7 @@ def dynamic(
             fitted = recovered(free, reward.estimator, reward.anchor, seen, process, lambda some: moved_of(some, world))
     else:
         require_no_options(free, reward.estimator)
-        with screen.working("Estimating"):
-            fitted = model_of(reward, seen.actions).fit(seen, process, transitions=transitions)
+        fitted = _estimated(reward, panel, seen, process, transitions, screen)
     summary = fitted.summary()
     screen.show(summary)
     if out is not None:
@@ -230,6 +238,26 @@ def dynamic(
     screen.document({"fit": str(out) if out else None, **summary.to_dict()})
     if not summary.sound:
         raise typer.Exit(NOT_SOUND)
+
+
+def _estimated(
+    reward: RewardOptions,
+    path: Path,
+    panel: Panel,
+    process: DecisionProcess,
+    transitions: EstimatedTransitions,
+    screen: Screen,
+) -> DynamicFit:
+    """Return the fit of a reward with a formula."""
+    from revealed.evidence import NewtonOptions
+
+    model = model_of(reward, panel.actions)
+    kept = None if reward.checkpoint is None else going_on(reward.checkpoint, f"{model!r} of {path}")
+    with screen.working("Estimating"):
+        fitted = model.fit(panel, process, transitions=transitions, options=NewtonOptions(checkpoint=kept))
+    if kept is not None and fitted.status.converged:
+        kept.done()
+    return fitted
 
 
 def panel_of(path: Path, columns: PanelOptions, text: TextOptions) -> Panel:
@@ -293,6 +321,10 @@ def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
         raise SpecificationError(f"no estimator {options.estimator!r}; {nearest(options.estimator, known)}")
     if not options.reward:
         raise SpecificationError(f"{options.estimator} needs the formula of the reward: --reward; pqr needs none")
+    if options.checkpoint is not None and options.estimator != "nfxp":
+        raise SpecificationError(
+            "--checkpoint goes with --estimator nfxp: the others begin anew at each step"
+        )
     utility = utility_of(options.reward, "--reward")
     if options.anchor is not None:
         if options.anchor not in actions:

@@ -11,7 +11,7 @@ from revealed.cli.data import open_choices
 from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import columns_of, nests_of, numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Choices, FileOptions, Json, ModelOptions, Report, RoleOptions, RunOptions
-from revealed.cli.results import require_writable, write_report
+from revealed.cli.results import going_on, require_writable, write_report
 from revealed.cli.screen import Screen, remark
 from revealed.errors import SpecificationError, nearest
 
@@ -149,16 +149,6 @@ def mixed_of(options: ModelOptions) -> dict[str, Any]:
     if options.model == "mixed" and "random" not in named:
         raise SpecificationError("--model mixed needs random coefficients: --random price=normal")
     return named
-
-
-def going_on(path: Path, about: str) -> Checkpoint:
-    """Return where an estimation writes down how far it got, and say so if it goes on from there."""
-    from revealed.evidence import Checkpoint
-
-    kept = Checkpoint(path, about)
-    if len(kept):
-        remark(f"Going on from {path}")
-    return kept
 
 
 def how(run: RunOptions, checkpoint: Checkpoint | None = None) -> dict[str, Any]:

@@ -21,7 +21,7 @@ RECOVERING = ("pqr", "genpqr")
 #: Classes of functions by name, and whether a degree goes with them.
 _CLASSES = {"table": False, "polynomial": True, "neural": False}
 #: Options of a formula, which rewards without one have no use for.
-_OF_FORMULAS = ("reward", "renewal", "basis", "fix", "bound", "ridge")
+_OF_FORMULAS = ("reward", "renewal", "basis", "fix", "bound", "ridge", "checkpoint")
 _BEHAVIOUR = "polynomial:2"
 _DRAWS = 50
 

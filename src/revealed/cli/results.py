@@ -10,6 +10,7 @@ from revealed.cli.screen import json_text, remark
 from revealed.errors import MissingExtraError, OutputError
 
 if TYPE_CHECKING:
+    from revealed.evidence import Checkpoint
     from revealed.report.content import Picture
 
 _REPORTS = (".html", ".htm", ".md", ".txt")
@@ -25,6 +26,16 @@ def require_writable(report: Path | None, *others: Path | None) -> None:
             raise OutputError(f"cannot write {path}: there is no folder {path.parent}; make it or choose another place")
         if path is not None and path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+
+
+def going_on(path: Path, about: str) -> Checkpoint:
+    """Return where an estimation writes down how far it got, and say so if it goes on from there."""
+    from revealed.evidence import Checkpoint
+
+    kept = Checkpoint(path, about)
+    if len(kept):
+        remark(f"Going on from {path}")
+    return kept
 
 
 def write_json(path: Path | None, data: Mapping[str, Any]) -> None:
