@@ -17,6 +17,7 @@ from revealed.errors import DataError, SpecificationError
 
 NAMES = datasets.names()
 SIZES = {  # cases, rows, persons, alternatives
+    "cdnow": (37_774, 75_548, 2357, 2),
     "electricity": (4308, 17232, 361, 4),
     "heating": (900, 4500, 900, 5),
     "mode_canada": (4324, 15520, 4324, 4),

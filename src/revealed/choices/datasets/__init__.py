@@ -11,6 +11,7 @@ from revealed.choices.datasets.bandit import open_bandit
 from revealed.choices.datasets.buses import rust_buses, rust_buses_original
 from revealed.choices.datasets.energy import electricity, heating
 from revealed.choices.datasets.market_data import MarketTables, automobiles, cereals
+from revealed.choices.datasets.purchases import cdnow
 from revealed.choices.datasets.shelf import card, licence, load, names, path
 from revealed.choices.datasets.travel import mode_canada, mode_choice, swissmetro
 
@@ -18,6 +19,7 @@ __all__ = [
     "MarketTables",
     "automobiles",
     "card",
+    "cdnow",
     "cereals",
     "electricity",
     "heating",

