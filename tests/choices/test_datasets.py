@@ -216,6 +216,28 @@ def test_rust_buses_by_group() -> None:
         datasets.rust_buses(groups=(5,))
 
 
+def test_cdnow_states_are_what_was_known_when_the_month_began() -> None:
+    log, table = datasets.cdnow(), pa_csv.read_csv(datasets.path("cdnow"))
+    assert table.num_rows == 6919
+    assert len(set(table["sample_id"].to_pylist())) == 2357
+    months: dict[int, set[int]] = {}
+    for customer, date in zip(table["sample_id"].to_pylist(), table["date"].to_pylist(), strict=True):
+        year, month = divmod(date // 100, 100)
+        months.setdefault(customer, set()).add((year - 1997) * 12 + month)
+    rows = log.table.take(np.arange(1, log.n_rows, 2)).to_pylist()  # those of buying
+    assert log.facts.chosen == {"none": 34_671, "buy": 3103}
+    assert len(rows) == sum(18 - min(some) for some in months.values())
+    for row in rows[::7]:
+        before = {month for month in months[row["person"]] if month < row["time"]}
+        assert row["recency"] == min(row["time"] - max(before), 12)
+        assert row["frequency"] == min(len(before), 6)
+        assert row["chosen"] == (row["time"] in months[row["person"]])
+    longer = datasets.cdnow(longest=17, most=18)
+    assert (longer.numbers("recency").max(), longer.numbers("frequency").max()) == (17, 16)
+    with pytest.raises(SpecificationError, match="longest must be 1 or more, not 0"):
+        datasets.cdnow(longest=0)
+
+
 def test_open_bandit_by_policy() -> None:
     random, bts = datasets.open_bandit(), datasets.open_bandit(policy="bts")
     shown = np.arange(0, random.n_rows, 2)
