@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -128,6 +129,11 @@ def test_rewards_without_a_formula(invoke: Invoke, buses: Path, folder: Path) ->
     assert "the mean reward under 'uniform' is 0" in " ".join(shown.split())
     Path("free.npz").write_bytes(Path("free.npz").read_bytes()[:500])
     assert "is no file of that kind" in invoke("whatif", "free.npz", code=3).stderr
+    odds: tuple[object, ...] = ([], {"mapping": {"fit": {"tuple": []}}})
+    for odd in odds:
+        with zipfile.ZipFile("free.npz", "w") as file:
+            file.writestr("structure.json", json.dumps({"kind": "recovered fit", "format": 1, "parts": odd}))
+        assert "parts missing or spoiled" in invoke("whatif", "free.npz", code=3).stderr
 
 
 def test_a_row_a_month_with_columns_that_move_by_themselves(invoke: Invoke, plans: Path) -> None:
@@ -179,6 +185,8 @@ def test_what_cannot_be_is_refused(
         (("--estimator", "pqr", "--anchor", "wait", "--behaviour", "spline"), 4, "no class of functions 'spline'"),
         (("--estimator", "pqr", "--anchor", "wait", "--smooth", "table:2"), 4, "write table, polynomial"),
         (("--estimator", "pqr", "--anchor", "wait", "--horizon", 9), 4, "need a process that never ends"),
+        (("--estimator", "pqr", "--anchor", "wait", "--anchor-reward", "nan"), 4, "must be a finite number"),
+        (("--estimator", "pqr", "--anchor", "wait", "--draws", 1), 4, "say --draws 0"),
     ],
 )
 def test_rewards_without_a_formula_that_cannot_be(
@@ -196,8 +204,78 @@ def test_fits_of_either_kind_tell_what_they_take(invoke: Invoke, buses: Path, sa
         "--months is for fits of choices over time"
         in invoke("whatif", saved, trips_csv, "--set", "cost += 1", "--months", 3, code=4).stderr
     )
+    assert "--method is not for fits" in invoke("whatif", "over.json", "--method", "simulation", code=4).stderr
     assert "the data saw nobody" in invoke("whatif", "over.json", "--cohort", "mileage_bin > 88", code=4).stderr
+    told = json.loads(Path("over.json").read_text())
+    Path("over.json").write_text(json.dumps(told | {"errors": None}))
+    assert "parts missing or spoiled" in invoke("whatif", "over.json", code=3).stderr
     Path("over.json").write_text('{"kind": "dynamic fit", "format": 99}')
-    assert "saved in format 99" in invoke("whatif", "over.json", code=1).stderr
+    assert "saved in format 99" in invoke("whatif", "over.json", code=3).stderr
     Path("over.json").write_text('{"kind": "dynamic fit", "format": 1}')
     assert "parts missing or spoiled" in invoke("whatif", "over.json", code=3).stderr
+
+
+ROWS = [(1, 0, 0, "go"), (1, 1, 1, "stop"), (1, 2, 0, "go"), (2, 0, 0, "stop"), (2, 1, 0, "go"), (2, 2, 1, "go")]
+LONG = [(who, when, x, one, int(one == did)) for who, when, x, did in ROWS for one in ("go", "stop")]
+
+
+def written(rows: list[tuple[object, ...]], *more: str) -> Path:
+    """Return a file of rows."""
+    lines = [("person", "time", "x", *more), *rows]
+    Path("panel.csv").write_text("".join(",".join(map(str, line)) + "\n" for line in lines))
+    return Path("panel.csv")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, ""),
+        ({0: (1, "", 0, "go")}, "cells are missing [column 'time'; row 1]"),
+        ({0: (1, "x", 0, "go")}, "times that are no whole numbers: x [column 'time'; row 1]"),
+        ({0: (1, "inf", 0, "go")}, "times that are no whole numbers: inf [column 'time'; row 1]"),
+        ({0: (1, 0, "inf", "go")}, "cells that are no level of the state: inf [column 'x'; row 1]"),
+        ({0: (1, 0, "1e300", "go")}, "cells that are no level of the state: 1e+300 [column 'x'; row 1]"),
+        ({1: (1, 0, 0, "go")}, "persons with two choices in one period: 1 in period 0"),
+    ],
+)
+def test_bad_rows_of_a_panel(
+    invoke: Invoke, folder: Path, changes: dict[int, tuple[object, ...]], message: str
+) -> None:
+    panel = written([changes.get(place, row) for place, row in enumerate(ROWS)], "action")
+    told = invoke("dynamic", panel, *SMALL, "--json", code=3 if message else 0)
+    if message:
+        assert message in json.loads(told.stdout)["error"]["message"]
+
+
+SMALL = ("--states", "x", "--discount", 0.9, "--reward", "stop=asc", "--reward", "go=0", "--out", "panel.json")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({}, ""),
+        ({0: (1, 0, 0, "go", "yes")}, "chosen is not 0 or 1 but yes, 0, 1 [column 'chosen'; rows 1, 2, 3"),
+        ({0: (1, 0, 0, "go", "")}, "chosen is not 0 or 1 but None [column 'chosen'; row 1]"),
+        ({0: (1, 0, 0, "go", 0)}, "periods in which nothing is chosen: 1 in 0"),
+        ({1: (1, 0, 0, "stop", 1)}, "persons with two choices in one period: 1 in period 0"),
+    ],
+)
+def test_bad_rows_of_a_panel_with_a_row_for_each_action(
+    invoke: Invoke, folder: Path, changes: dict[int, tuple[object, ...]], message: str
+) -> None:
+    panel = written([changes.get(place, row) for place, row in enumerate(LONG)], "alternative", "chosen")
+    told = invoke("dynamic", panel, *SMALL, code=3 if message else 0)
+    assert message in " ".join(told.stderr.split())
+    assert (folder / "panel.json").exists() == (not message)
+
+
+def test_a_panel_without_rows(invoke: Invoke, folder: Path) -> None:
+    assert "no cells [column 'x']" in invoke("dynamic", written([], "action"), *SMALL, code=3).stderr
+
+
+def test_one_person_makes_no_clusters(invoke: Invoke, folder: Path) -> None:
+    panel = written([*ROWS[:3], (1, 3, 0, "go"), (1, 4, 1, "go")], "action")
+    told = json.loads(invoke("dynamic", panel, *SMALL, "--json").stdout)
+    assert told["errors"] == "robust"
+    assert told["estimates"][0]["standard_error"] > 0.1
+    assert DynamicFit.load("panel.json").errors == "robust"

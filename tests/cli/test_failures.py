@@ -195,6 +195,9 @@ def test_usage_errors(run: Run, trips_csv: Path) -> None:
     assert "--utility" in typo.stderr
     assert run("fti").returncode == 2
     assert typo.stdout == ""
+    told = json.loads(run("fit", trips_csv, "--utilty", "cost", "--json").stdout)["error"]
+    assert told["exit_code"] == 2
+    assert "--utilty" in told["message"]
 
 
 @pytest.mark.parametrize("utility", ["cost + time + {cost + time}", "cost + perfect"])
@@ -215,6 +218,20 @@ def test_what_is_not_identified_is_named_and_exits_with_7(invoke: Invoke, folder
 def test_a_fit_that_does_not_converge_exits_with_7(invoke: Invoke, trips_csv: Path) -> None:
     result = invoke("fit", trips_csv, *ROLES, *UTILITY, "--max-passes", 1, code=7)
     assert "Not converged" in result.stdout
+
+
+def test_one_person_makes_no_clusters(invoke: Invoke, trips_csv: Path) -> None:
+    rows = pa_csv.read_csv(trips_csv)
+    pa_csv.write_csv(rows.set_column(rows.column_names.index("who"), "who", pa.array([1] * rows.num_rows)), "one.csv")
+    told = json.loads(invoke("fit", "one.csv", *ROLES, *UTILITY, "--json").stdout)
+    assert told["errors"] == "robust"
+    refused = invoke("fit", "one.csv", *ROLES, *UTILITY, "--errors", "clustered", code=4).stderr
+    assert "two decision makers or more" in refused
+
+
+def test_a_checkpoint_is_no_place_for_results(invoke: Invoke, trips_csv: Path, folder: Path) -> None:
+    files = ("--checkpoint", "fit.json", "--out", "fit.json")
+    assert "--checkpoint is removed" in invoke("fit", trips_csv, *ROLES, *UTILITY, *files, code=4).stderr
 
 
 def test_errors_as_json(invoke: Invoke, trips_csv: Path) -> None:

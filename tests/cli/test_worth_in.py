@@ -28,3 +28,7 @@ def test_it_goes_with_a_mixed_logit(invoke: Invoke, trips_csv: Path) -> None:
     assert "--worth-in" in wrong.stderr
     absent = invoke("fit", trips_csv, *ROLES, *UTILITY, *RANDOM, "--worth-in", "csot", code=4)
     assert "did you mean 'cost'?" in absent.stderr
+    for held in (("--fix", "cost=0"), ("--fix", "cost=1"), ("--bound", "cost=0:2")):
+        positive = invoke("fit", trips_csv, *ROLES, *UTILITY, *RANDOM, "--worth-in", "cost", *held, code=4)
+        assert "worths in 'cost' need a coefficient of it below zero" in positive.stderr
+    assert "is empty" in invoke("fit", trips_csv, *ROLES, *UTILITY, *RANDOM, "--worth-in", "", code=4).stderr

@@ -107,9 +107,13 @@ def load_over_time(path: Path) -> DynamicFit | RecoveredFit:
     from revealed.models.dynamic import DynamicFit, RecoveredFit
     from revealed.models.dynamic.irl.saved import is_saved
 
-    if is_saved(path):
-        return RecoveredFit.load(path)
-    return DynamicFit.load(path)
+    try:
+        return RecoveredFit.load(path) if is_saved(path) else DynamicFit.load(path)
+    except DataError:
+        raise
+    except RevealedError as error:
+        remedy = "give a file that 'revealed dynamic --out' wrote"
+        raise DataError(str(path), [Problem(str(error), remedy)]) from None
 
 
 def columns_by_name(roles: RoleOptions, present: list[str]) -> Columns:

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revealed.cli.data import text_format
 from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Json, Report, TextOptions
+from revealed.cli.panel import PanelOptions, panel_of
 from revealed.cli.recovering import RECOVERING, FreeOptions, recovered, require_no_formula, require_no_options
 from revealed.cli.results import going_on, require_writable, write_report
 from revealed.cli.screen import Screen, remark
@@ -19,7 +19,6 @@ from revealed.errors import SpecificationError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
-    import pyarrow as pa
 
     from revealed.models.dynamic import (
         DecisionProcess,
@@ -28,10 +27,8 @@ if TYPE_CHECKING:
         EstimatedTransitions,
         Panel,
         RecoveredFit,
-        StateSpace,
     )
 
-_PANEL = "The panel"
 _WORLD = "The world"
 _REWARD = "The reward"
 
@@ -42,53 +39,6 @@ ESTIMATORS = {
     "ccp": "ConditionalChoice",
     "td": "TemporalDifference",
 }
-
-
-@dataclass(frozen=True)
-class PanelOptions:
-    """Which column of a panel is what."""
-
-    states: Annotated[
-        str,
-        typer.Option(
-            help="The columns that tell the state, with commas; levels are those seen, or as given: plan,mileage=0:89.",
-            metavar="COLUMN,…",
-            rich_help_panel=_PANEL,
-        ),
-    ]
-    person: Annotated[str, typer.Option(help="The decision maker.", metavar="COLUMN", rich_help_panel=_PANEL)] = (
-        "person"
-    )
-    time: Annotated[str, typer.Option(help="The period.", metavar="COLUMN", rich_help_panel=_PANEL)] = "time"
-    actions: Annotated[
-        str | None,
-        typer.Option(
-            help="What was done. (default: action, or alternative where chosen is true)",
-            metavar="COLUMN",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    chosen: Annotated[
-        str | None,
-        typer.Option(
-            help="Where the file has a row for each action that could be taken: true for the one that was. "
-            "(default: chosen, if there)",
-            metavar="COLUMN",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    unit: Annotated[
-        str | None,
-        typer.Option(help="What a period is, where times are dates: day, week or month.", rich_help_panel=_PANEL),
-    ] = None
-    after_another: Annotated[
-        bool,
-        typer.Option(
-            "--after-another",
-            help="Leave out the first period of each person and those after gaps, as Rust (1987) does.",
-            rich_help_panel=_PANEL,
-        ),
-    ] = False
 
 
 @dataclass(frozen=True)
@@ -137,7 +87,7 @@ class RewardOptions:
     reward: Annotated[
         list[str] | None,
         typer.Option(
-            help='The formula of the reward: "C(action) + price". Or one per action, the option repeated: '
+            help='The formula of the reward: "C(alternative) + price". Or one per action, the option repeated: '
             '"replace=asc", "keep=mileage". None for pqr and genpqr.',
             metavar="FORMULA",
             rich_help_panel=_REWARD,
@@ -260,43 +210,6 @@ def _estimated(
     return fitted
 
 
-def panel_of(path: Path, columns: PanelOptions, text: TextOptions) -> Panel:
-    """Return the panel in a file of either form: a row per person and period, or one per action too.
-
-    Raises
-    ------
-    DataError, SpecificationError
-        For columns that are not there, cells that are missing, and periods with two choices.
-    """
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    from revealed.choices.tables import as_table, rows_where
-    from revealed.models.dynamic import Panel
-
-    action = columns.actions or "action"
-    table, name = as_table(path, text_format(text), (columns.person, action))
-    if columns.actions is None and action not in table.column_names and "alternative" in table.column_names:
-        action = "alternative"
-    space = _space_of(table, name, columns.states)
-    actions = None
-    chosen = columns.chosen or ("chosen" if "chosen" in table.column_names and action == "alternative" else None)
-    if chosen is not None and action in table.column_names:
-        actions = sorted(pc.unique(pc.cast(table.column(action), pa.string())).drop_null().to_pylist())
-        table = table.filter(pa.array(rows_where(table, f"`{chosen}` != 0", name)))
-    return Panel.from_rows(
-        table,
-        space,
-        person=columns.person,
-        time=columns.time,
-        action=action,
-        actions=actions,
-        unit=columns.unit,
-        after_another=columns.after_another,
-        source=name,
-    )
-
-
 def process_of(panel: Panel, options: WorldOptions) -> tuple[EstimatedTransitions, DecisionProcess]:
     """Return what decision makers face, transitions estimated from the panel."""
     from revealed.models.dynamic import DecisionProcess
@@ -322,9 +235,7 @@ def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
     if not options.reward:
         raise SpecificationError(f"{options.estimator} needs the formula of the reward: --reward; pqr needs none")
     if options.checkpoint is not None and options.estimator != "nfxp":
-        raise SpecificationError(
-            "--checkpoint goes with --estimator nfxp: the others begin anew at each step"
-        )
+        raise SpecificationError("--checkpoint goes with --estimator nfxp: the others begin anew at each step")
     utility = utility_of(options.reward, "--reward")
     if options.anchor is not None:
         if options.anchor not in actions:
@@ -353,32 +264,6 @@ def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
         **more,
     )
     return found
-
-
-def _space_of(table: pa.Table, source: str, text: str) -> StateSpace:
-    import pyarrow.compute as pc
-
-    from revealed.models.dynamic import StateSpace
-
-    levels: dict[str, list[Any]] = {}
-    for part in text.split(","):
-        name, _, given = (piece.strip() for piece in part.partition("="))
-        if not name or name in levels:
-            raise SpecificationError(f"--states names columns, each once, with commas between, not {text!r}")
-        if name not in table.column_names:
-            raise SpecificationError(f"--states: no column {name!r} in {source}; {nearest(name, table.column_names)}")
-        levels[name] = _levels(given, name) if given else sorted(pc.unique(table.column(name).drop_null()).to_pylist())
-    return StateSpace.grid(**levels)
-
-
-def _levels(text: str, name: str) -> list[Any]:
-    low, colon, high = text.partition(":")
-    whole = [part.strip().lstrip("-").isdigit() for part in (low, high)]
-    if colon and all(whole) and int(low) < int(high):
-        return list(range(int(low), int(high) + 1))
-    if "|" in text and not colon:
-        return [part.strip() for part in text.split("|")]
-    raise SpecificationError(f"--states {name}={text}: levels are whole numbers 0:89, or labels none|monthly|annual")
 
 
 def _transitions(panel: Panel, moves: dict[str, str], restart: dict[str, float]) -> EstimatedTransitions:

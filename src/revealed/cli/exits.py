@@ -54,10 +54,12 @@ class Commands(TyperGroup):
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
         except MemoryError as error:
-            remedy = "read it in batches: convert it to Parquet and use --stream"
-            fail(error, f"the data do not fit into memory; {remedy}", RevealedError.exit_code)
+            remedy = "ask for fewer states, periods or draws, or read data in batches: as Parquet, with --stream"
+            fail(error, f"this does not fit into memory; {remedy}", RevealedError.exit_code)
         except Exception as error:
             if hasattr(error, "exit_code"):  # typer's own: usage errors and exits
+                if as_json and hasattr(error, "format_message"):
+                    _write(error, error.format_message(), error.exit_code)
                 raise
             told = f"unexpected {type(error).__name__}: {error}"
             message = f"{told}\nThis is a fault of revealed; 'revealed --debug …' shows where."
@@ -71,8 +73,12 @@ def _tell(error: BaseException, message: str, code: int, *, debug: bool, as_json
     if debug:
         traceback.print_exception(error, file=sys.stderr)
     complain(message)
-    if not as_json:
-        return
+    if as_json:
+        _write(error, message, code)
+
+
+def _write(error: BaseException, message: str, code: int) -> None:
+    """Tell an error on stdout, as a document."""
     told: dict[str, Any] = {"error": {"kind": type(error).__name__, "exit_code": code, "message": message}}
     if isinstance(error, DataError):
         told["error"]["source"] = error.source

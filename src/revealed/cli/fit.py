@@ -57,6 +57,8 @@ def fit(
     """
     screen = Screen(json)
     require_writable(report, out, run.checkpoint)
+    if run.checkpoint is not None and run.checkpoint in (out, report):
+        raise SpecificationError("--checkpoint is removed when all is done: name another file than for the results")
     utility = utility_of(model.utility)
     bound = model_of(model, utility)
     others = tuple(column for formula in (model.scale, model.membership) if formula for column in columns_of(formula))
@@ -146,6 +148,8 @@ def mixed_of(options: ModelOptions) -> dict[str, Any]:
         raise SpecificationError(
             "--random, --correlated, --worth-in, --draws, --draw-kind and --draw-seed go with --model mixed"
         )
+    if options.worth_in is not None and not options.worth_in.strip():
+        raise SpecificationError("--worth-in names the coefficient of the cost, and is empty")
     if options.model == "mixed" and "random" not in named:
         raise SpecificationError("--model mixed needs random coefficients: --random price=normal")
     return named

@@ -105,6 +105,8 @@ def whatif(
     require_writable(report, out)
     answer: WhatIf | OverTime
     if is_over_time(fit):
+        if method != "delta":
+            raise SpecificationError("--method is not for fits of choices over time: their intervals are by simulation")
         if choices is not None or by is not None or cost is not None:
             raise SpecificationError(
                 f"{fit} is a fit of choices over time: it has its states, so it takes no file of choices, --by or "

@@ -10,7 +10,7 @@ import re
 _FORMAT = re.compile(r"text=TextFormat\((?P<inside>[^()]*)\)")
 _OPTIONS = (
     "case|alternative|chosen|person|time|available|weight|propensity|counts|outside|where|delimiter|encoding|decimal"
-    "|errors|scale|method|cost|folds|share|seed|by|of|arc"
+    "|errors|scale|method|cost|costs|draws|unit|renewal|folds|share|seed|by|of|arc"
 )
 _KEYWORD = re.compile(rf"(?<![\w'\"`.-])(?P<name>{_OPTIONS})=(?!=)")
 _AT = re.compile(r"\bat=\{(?:'(?P<name>[^']+)': )?…\}")

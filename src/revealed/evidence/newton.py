@@ -36,6 +36,10 @@ from revealed.evidence.status import (
 #: The utility step below which a climb that began on samples ends: estimates are then right to some 1e-11.
 SAMPLED_TOLERANCE = 5e-6
 
+#: A step along a direction that runs away is about one unit of utility. A longer one only leaves a bad start, where
+#: probabilities of nearly zero and one tell little.
+_RUNAWAY_STEP = 10.0
+
 #: What parameters reached are called in a checkpoint.
 _REACHED = "parameters"
 
@@ -417,6 +421,7 @@ class _Climb:
         moved = vectors.T @ (step[index] / scale[index])
         gone_by = vectors.T @ ((self.params - self.begin)[index] / scale[index])
         weak = (values > 1e-15) & (values < 1e-6) & (np.abs(moved) > np.maximum(1e-3, 0.01 * np.abs(gone_by)))
+        weak &= np.abs(moved) < _RUNAWAY_STEP
         self.warnings = self.warnings + 1 if weak.any() else 0
         if self.warnings < 2:  # once may be an overshoot that the next step mends
             return None

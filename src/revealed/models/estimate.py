@@ -99,12 +99,15 @@ def conclude(
 
 def errors_to_show(errors: str | None, log: ChoiceLog | ChoiceStream) -> str:
     """Return the kind of standard errors to show by default for a log."""
-    if errors is None:
-        return "robust" if log.columns.person is None else "clustered"
+    alone = isinstance(log, ChoiceLog) and log.columns.person is not None and not np.asarray(log.person_codes).any()
+    if errors is None:  # one person makes one cluster, which has no spread
+        return "robust" if log.columns.person is None or alone else "clustered"
     if errors not in ERRORS:
         raise SpecificationError(f"no standard errors {errors!r}; {nearest(errors, ERRORS)}")
     if errors == "clustered" and log.columns.person is None:
         raise SpecificationError("clustered errors need to know the decision makers; name their column: person=…")
+    if errors == "clustered" and alone:
+        raise SpecificationError("clustered errors need two decision makers or more; take errors='robust'")
     return errors
 
 

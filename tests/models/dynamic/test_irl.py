@@ -335,8 +335,26 @@ def test_bad_arrays_are_refused() -> None:
         made(actions=np.array([0, 0, 1, 2]))
     with pytest.raises(DataError, match=r"no finite numbers \[row 2\]"):
         made(states=np.array([[0.0], [np.nan], [0.0], [1.0]]))
+    with pytest.raises(DataError, match=r"no finite numbers \[row 2\]\n.*below 1e\+100"):
+        made(states=np.array([[0.0], [1e200], [0.0], [1.0]]))
+    with pytest.raises(DataError, match="nobody ever took the action 'go'"):
+        made(actions=np.zeros(4, dtype=np.int64))
     with pytest.raises(SpecificationError, match="two or more actions"):
         made(labels=("wait",), actions=np.zeros(4, dtype=np.int64))
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        (float("nan"), "and some are not"),
+        (lambda states: np.full(len(states), np.inf), "and some are not"),
+        (lambda states: states, r"not shape \(2, 1\)"),
+    ],
+    ids=["nan", "infinite", "shape"],
+)
+def test_what_is_known_beforehand_is_a_finite_number_for_each_state(known: Any, told: str) -> None:
+    with pytest.raises(SpecificationError, match=told):
+        PQR(discount=0.9, anchor="wait", anchor_reward=known, function_class=TABLE).recover(made())
 
 
 def test_an_anchor_that_cannot_carry_is_refused() -> None:
@@ -345,7 +363,7 @@ def test_an_anchor_that_cannot_carry_is_refused() -> None:
         replace(model, anchor="wiat").recover(made())
     for never in (model, GenPQR(discount=0.9, normaliser="wait", function_class=TABLE)):
         with pytest.raises(DataError, match="nobody ever took the anchor 'wait'"):
-            never.recover(made(actions=np.ones(4, dtype=np.int64)))
+            never.recover(made().only(np.array([False, False, True, True])))
         with pytest.raises(DataError, match=r"too few states.*\[1 states: x0 1\]"):
             never.recover(made(actions=np.array([0, 1, 1, 1])))
         with pytest.raises(

@@ -179,7 +179,7 @@ def test_what_cannot_be_taken_is_never_taken(model: MaxEnt | AIRL) -> None:
 @pytest.mark.parametrize("model", [MaxEnt(discount=0.9, neighbours=1), AIRL(discount=0.9, rounds=1, steps=1)])
 def test_what_cannot_be_is_refused(model: MaxEnt | AIRL) -> None:
     with pytest.raises(DataError, match="nobody ever took 'go' with a known next state"):
-        model.recover(made(actions=np.zeros(4, dtype=np.int64)))
+        model.recover(made().only(np.array([True, True, False, False])))
     with pytest.raises(SpecificationError, match="features are finite numbers"):
         replace(model, features=lambda states: np.full((len(states), 2), np.nan)).recover(made())
     with pytest.raises(SpecificationError, match="knows no reward beforehand"):

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from revealed.choices import datasets
 from revealed.errors import SpecificationError
 from revealed.models.dynamic import (
     ConditionalChoice,
     DecisionProcess,
     NestedFixedPoint,
     NestedPseudoLikelihood,
+    Panel,
     StateSpace,
+    counted,
 )
 from revealed.models.dynamic.process import DENSE
 from revealed.models.dynamic.pseudo import by_finite_dependence, by_valuation, frequencies
@@ -143,3 +146,14 @@ def test_sparse_valuation_is_the_direct_one() -> None:
 def random_space(n_states: int) -> StateSpace:
     """Return a space of so many states."""
     return StateSpace.grid(x=range(n_states))
+
+
+def test_a_far_start_is_not_taken_for_separation() -> None:
+    """Patient customers who rarely buy: at zero the first behaviour's values make all choices all but sure."""
+    space = StateSpace.grid(recency=[float(i) for i in range(1, 13)], frequency=[float(i) for i in range(1, 7)])
+    panel = Panel.of(datasets.cdnow(), space)
+    process = DecisionProcess(space, panel.actions, counted(panel).matrices, 0.99)
+    reward = {"none": "0", "buy": "asc + log(recency) + log(frequency)"}
+    swapped, nested = NestedPseudoLikelihood(reward).fit(panel, process), NestedFixedPoint(reward).fit(panel, process)
+    assert swapped.status.converged
+    np.testing.assert_allclose(swapped.params, nested.params, rtol=1e-6)

@@ -65,12 +65,22 @@ def test_panels_that_cannot_be() -> None:
         Panel.of(log_of(WALK[:2]), LEVELS)
     with pytest.raises(DataError, match="no whole numbers"):
         Panel.of(log_of([(1, 0.5, 0, "stay"), (1, 2.0, 0, "go")]), LEVELS)
+    with pytest.raises(DataError, match=r"no whole numbers: x \[column 'time'; row 2\]"):
+        Panel.of(log_of([(1, "1", 0, "stay"), (1, "x", 0, "go")]), LEVELS)
+    for odd in (np.inf, 1e30):  # beyond 2^53 periods would run into each other without a word
+        with pytest.raises(DataError, match=r"no whole numbers: .*row 2\]"):
+            Panel.of(log_of([(1, 0.0, 0, "stay"), (1, odd, 0, "go")]), LEVELS)
     with pytest.raises(SpecificationError, match="neither numbers of periods nor dates"):
-        Panel.of(log_of([(1, "a", 0, "stay"), (1, "b", 0, "go")]), LEVELS)
+        Panel.of(log_of([(1, True, 0, "stay"), (1, False, 0, "go")]), LEVELS)
     without = log_of(WALK)
     nobody = ChoiceLog.from_table(without.table, Columns(time="time"))
     with pytest.raises(SpecificationError, match="needs to know the person"):
         Panel.of(nobody, LEVELS)
+
+
+def test_long_numbers_of_periods_keep_their_digits() -> None:
+    rows = [(1, 10**17 + place, 0, action) for place, action in enumerate(("stay", "go", "stay"))]
+    assert Panel.of(log_of(rows), LEVELS).following.tolist() == [1, 2, -1]
 
 
 def test_dates_count_months() -> None:

@@ -18,7 +18,9 @@ from jaxtyping import Float, Int
 from revealed.choices.kinds import as_numbers, holds_numbers
 from revealed.choices.tables import as_table, lookup_in
 from revealed.errors import ColumnError, DataError, Problem, SpecificationError, nearest
-from revealed.models.blp.terms import Lookup, Terms
+from revealed.models.blp.terms import LARGEST, Lookup, Terms
+
+_NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -73,8 +75,10 @@ class Markets:
             agents = {"market_ids": pc.unique(product_table.column("market_ids"))}
         agent_table, _ = as_table(agents)
         _require(agent_table, "agents", ("market_ids",))
-        labels, market = _codes(product_table.column("market_ids"))
-        agent_labels, agent_codes = _codes(agent_table.column("market_ids"))
+        _require_rows(product_table, "products")
+        labels, market = _codes(product_table, "market_ids")
+        _require_products_once(product_table, market)
+        agent_labels, agent_codes = _codes(agent_table, "market_ids", "agents")
         places = {label: place for place, label in enumerate(labels)}
         of_market = np.array([places.get(label, -1) for label in agent_labels], dtype=np.int64)[agent_codes]
         if (of_market < 0).any():  # agents of other markets than those of the products
@@ -83,6 +87,8 @@ class Markets:
         shares, prices = _numbers(product_table, "shares"), _numbers(product_table, "prices")
         _check_shares(shares, market, labels)
         _check_agents(of_market, labels)
+        if "firm_ids" in product_table.column_names:
+            _codes(product_table, "firm_ids")  # refuses those that are missing, before anything is estimated
         nodes = [_numbers(agent_table, name, "agents") for name in _series(agent_table, "nodes")]
         read = np.column_stack(nodes) if nodes else np.zeros((agent_table.num_rows, 0))
         weights = _weights(agent_table, of_market, len(labels))
@@ -114,12 +120,12 @@ class Markets:
             If it is not there.
         """
         _require(self.products, "products", (name,))
-        return _codes(self.products.column(name))[1]
+        return _codes(self.products, name)[1]
 
     def labels_of(self, name: str) -> tuple[str, ...]:
         """Return the labels of the codes that :meth:`ids` gives."""
         _require(self.products, "products", (name,))
-        return _codes(self.products.column(name))[0]
+        return _codes(self.products, name)[0]
 
     def instruments(self, side: str) -> tuple[tuple[str, ...], Float[np.ndarray, "N instruments"]]:
         """Return names and columns of the instruments ``"demand"`` or ``"supply"``."""
@@ -166,26 +172,50 @@ def _series(table: pa.Table, stem: str) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: int(name[len(stem) :])))
 
 
-def _codes(column: pa.ChunkedArray) -> tuple[tuple[str, ...], Int[np.ndarray, " rows"]]:
-    encoded = pc.dictionary_encode(column.cast(pa.string()).combine_chunks())
+def _require_rows(table: pa.Table, source: str) -> None:
+    if not table.num_rows:
+        raise DataError(source, [Problem("the table has no rows", "check that it was written in full")])
+
+
+def _require_products_once(table: pa.Table, market: Int[np.ndarray, " N"]) -> None:
+    """Refuse a product that stands in a market twice, where ``product_ids`` tell."""
+    if "product_ids" not in table.column_names:
+        return
+    product = _codes(table, "product_ids")[1]
+    _, first, place = np.unique(market * (product.max() + 1) + product, return_index=True, return_inverse=True)
+    again = np.flatnonzero(first[place.reshape(-1)] != np.arange(len(market)))
+    if len(again):
+        rows = tuple(int(row) + 1 for row in again[:5])
+        problem = Problem("a product stands in a market twice", "keep one row", "product_ids", rows, count=len(again))
+        raise DataError("products", [problem])
+
+
+def _codes(table: pa.Table, name: str, source: str = "products") -> tuple[tuple[str, ...], Int[np.ndarray, " rows"]]:
+    encoded = pc.dictionary_encode(table.column(name).cast(pa.string()).combine_chunks())
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     if encoded.null_count:
-        raise DataError("markets", [Problem("an id is missing", "give every row its ids", count=encoded.null_count)])
+        missing = np.flatnonzero(np.asarray(encoded.is_null()))
+        rows = tuple(int(row) + 1 for row in missing[:5])
+        raise DataError(source, [Problem("an id is missing", "give every row its ids", name, rows, count=len(missing))])
     return tuple(encoded.dictionary.to_pylist()), np.asarray(encoded.indices).astype(np.int64)
 
 
 def _numbers(table: pa.Table, name: str, source: str = "products") -> Float[np.ndarray, " rows"]:
     column = table.column(name)
+    what, remedy = "missing or not finite", f"drop these rows, or take a unit in which numbers are below {LARGEST:g}"
     if not holds_numbers(column.type):
-        raise DataError(source, [Problem("holds labels, not numbers", "give numbers", where=name)])
-    values = as_numbers(column).astype(np.float64)
-    bad = np.flatnonzero(~np.isfinite(values))
-    if len(bad):
-        rows = tuple(int(row) + 1 for row in bad[:5])
-        problem = Problem("missing or not finite", "drop these rows", where=name, rows=rows, count=len(bad))
-        raise DataError(source, [problem])
-    return values
+        text = column.cast(pa.string())
+        bad = np.flatnonzero(~np.asarray(pc.fill_null(pc.match_substring_regex(text, _NUMBER), False)))
+        shown = ", ".join(dict.fromkeys(str(cell) for cell in text.take(pa.array(bad[:5])).to_pylist()))
+        what, remedy = f"holds labels, not numbers: {shown}" if shown else "holds labels, not numbers", "give numbers"
+    else:
+        values = as_numbers(column).astype(np.float64)
+        bad = np.flatnonzero(~(np.abs(values) < LARGEST))
+        if not len(bad):
+            return values
+    rows = tuple(int(row) + 1 for row in bad[:5])
+    raise DataError(source, [Problem(what, remedy, where=name, rows=rows, count=len(bad))])
 
 
 def _check_shares(shares: Float[np.ndarray, " N"], market: Int[np.ndarray, " N"], labels: tuple[str, ...]) -> None:

@@ -148,7 +148,7 @@ class Blp:
     def _first(self, problem: Problem, start: Point) -> Concentrated:
         """Return the moments under the weights of the first step."""
         concentrated = Concentrated(problem.moments, problem.moments.first_weights())
-        if not self.update_first:
+        if not self.update_first or not all(np.isfinite(column).all() for column in start.left):  # told by the search
             return concentrated
         errors = concentrated.errors(start.left, concentrated.linear(start.left))
         return Concentrated(problem.moments, root_of_inverse(problem.moments.covariance(errors)))
@@ -161,7 +161,12 @@ class Blp:
             raise SpecificationError(f"steps={self.steps!r}; GMM has one step or two")
         if self.errors not in ("robust", "clustered"):
             raise SpecificationError(f"no errors {self.errors!r}; {nearest(str(self.errors), ('robust', 'clustered'))}")
+        self._require_sides(sigma, pi)
         linear, random = self.terms()
+        if not len(linear):
+            raise SpecificationError(
+                f"linear={self.linear!r} has no terms; name what utility is linear in: '1 + prices'"
+            )
         demographics = _terms(self.demographics)
         tastes = Tastes.of(random.names, demographics.names, sigma, pi)
         if len(tastes.draws) > markets.nodes.shape[1]:
@@ -196,6 +201,18 @@ class Blp:
             conducted,
             markets.slopes(random) if with_supply else None,
         )
+
+    def _require_sides(self, sigma: Starts, pi: Starts) -> None:
+        """Refuse what would be passed over: random coefficients without starts, costs without their formula."""
+        if self.random.strip() and sigma is None and pi is None:
+            raise SpecificationError(
+                f"none of the random coefficients of {self.random!r} has a start, so that all would be held at zero: "
+                "name starts in sigma or pi"
+            )
+        given = {"log_costs": self.log_costs, "absorb_costs": self.absorb_costs, "cost_floor": self.cost_floor}
+        odd = [] if self.costs else [name for name, value in given.items() if value not in (False, (), None)]
+        if odd:
+            raise SpecificationError(f"{odd[0]} is of marginal costs and there are none: give costs=formula")
 
     def _beta(self, problem: Problem, beta: Mapping[str, float] | None) -> Float[np.ndarray, " terms"]:
         """Return starts of the priced terms; by default those of two-stage least squares without mixed tastes."""

@@ -100,7 +100,7 @@ class Moments:
             row, column = row + len(block), column + block.shape[1]
         return whole
 
-    def first_weights(self) -> Float[np.ndarray, "M M"]:
+    def first_weights(self) -> Float[np.ndarray, "M rank"]:
         """Return the weights of two-stage least squares, as a root: the inverse of Z'Z / N side by side."""
         covariance = np.zeros((sum(s.instruments.shape[1] for s in self.sides),) * 2)
         row = 0

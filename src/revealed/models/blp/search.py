@@ -73,9 +73,10 @@ class _Search:
         return found
 
     def jacobian(self, params: Float[np.ndarray, " P"]) -> Float[np.ndarray, "M P"]:
-        if not np.array_equal(self.point.params, params):
-            self.point = self.problem.at(params, self.point.delta)
-        return self.concentrated.residual(self.problem.slopes(self.point))
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            if not np.array_equal(self.point.params, params):
+                self.point = self.problem.at(params, self.point.delta)
+            return self.concentrated.residual(self.problem.slopes(self.point))
 
 
 def _descended(search: _Search, params: Float[np.ndarray, " P"], max_evaluations: int) -> None:
@@ -146,16 +147,23 @@ def searched(problem: Problem, concentrated: Concentrated, start: Point, max_eva
     search = _Search(problem, concentrated, start)
     if not np.isfinite(search.trail[0]):
         raise SpecificationError(
-            "the objective is not finite at the starts of sigma and pi: "
+            f"the objective is not finite at the starts of sigma{', pi and beta' if problem.priced else ' and pi'}: "
             + (
                 "some marginal costs are zero or less there, which have no logarithm; set cost_floor=0.001, or start "
                 "with tastes under which demand is more elastic"
                 if problem.costs is not None and problem.costs.log
                 else "start with smaller values"
+                if problem.priced is None
+                else "start with smaller values of sigma and pi, and where people mind prices"
             )
         )
     if len(start.params) and start.residual <= _UNSOLVED:
         _descended(search, start.params, max_evaluations)
+    if not all(np.isfinite(column).all() for column in (search.point.delta, *search.point.left)):
+        raise SpecificationError(
+            "the search left the tastes at which shares can be inverted, and did not come back: start elsewhere, with "
+            "fewer entries of sigma and pi, or give more markets"
+        )
     jacobian = concentrated.residual(problem.slopes(search.point))
     residual = concentrated.residual(search.point.left)[:, 0]
     basis = np.linalg.qr(jacobian / np.maximum(np.linalg.norm(jacobian, axis=0), 1e-300))[0]

@@ -83,7 +83,10 @@ class Pricing:
     ) -> Float[np.ndarray, "T J"]:
         r"""Return :math:`\eta`, price less marginal cost; zero for padding."""
         right = np.where(self.batch.present, shares, 0.0)
-        return np.asarray(np.linalg.solve(self.conduct(bought, effect), right[:, :, None])[:, :, 0])
+        try:
+            return np.asarray(np.linalg.solve(self.conduct(bought, effect), right[:, :, None])[:, :, 0])
+        except np.linalg.LinAlgError:  # nobody minds some price: no mark-up is the best one
+            return np.full(right.shape, np.nan)
 
     def markup_slopes(
         self,

@@ -19,6 +19,10 @@ from revealed.models.utility import CATEGORICAL, IDENTITY, formula_terms
 Lookup = Callable[[str], np.ndarray | Labels]
 
 
+#: Numbers from here on in size could not be squared and added up.
+LARGEST = 1e100
+
+
 @dataclass(frozen=True)
 class Terms:
     """A formula, term by term.
@@ -83,9 +87,9 @@ class Terms:
                 if isinstance(value, Labels):
                     raise SpecificationError(f"the column {text!r} of {source} holds labels, not numbers; absorb it")
                 matrix[:, place] *= value
-        bad = ~np.isfinite(matrix)
+        bad = ~(np.abs(matrix) < LARGEST)
         if bad.any():
-            remedy = "drop these rows, or write a term that is finite there"
+            remedy = f"drop these rows, or write a term that is finite there, and below {LARGEST:g}"
             raise DataError(source, [self._problem(bad[:, k], int(k), remedy) for k in np.flatnonzero(bad.any(axis=0))])
         return matrix
 

@@ -164,6 +164,10 @@ class RecoveredFit:
     assumptions: tuple[str, ...] = ()
     remarks: tuple[str, ...] = field(default=())
 
+    def __post_init__(self) -> None:
+        if self.taken.shape != self.process.mask.shape:
+            raise ValueError(f"choices of shape {self.taken.shape} in a process of shape {self.process.mask.shape}")
+
     @cached_property
     def linear(self) -> FreeReward:
         """The reward in the states of the process."""
@@ -188,7 +192,9 @@ class RecoveredFit:
         if len(self.draws) < 2:
             return np.full(self.reward.shape, np.nan)
         states = self.process.space.numbers
-        return np.asarray(np.std([one.function(states) for one in self.draws], axis=0, ddof=1))
+        drawn = np.array([one.function(states) for one in self.draws])
+        # What is assumed is the same in all draws; rounding in their mean would make it a tiny number.
+        return np.where((drawn == drawn[0]).all(axis=0), 0.0, drawn.std(axis=0, ddof=1))
 
     @cached_property
     def solution(self) -> Solution:
@@ -260,7 +266,7 @@ class RecoveredFit:
         from revealed.models.dynamic.irl.saved import load_parts
 
         remedy = "give a file that fit.save(path) or revealed dynamic --estimator pqr --out wrote"
-        found: RecoveredFit = load_parts(path, KIND, remedy, (RecoveredFit, Drawn))["fit"]
+        found: RecoveredFit = load_parts(path, KIND, remedy, {"fit": cls}, (cls, Drawn))["fit"]
         return found
 
     def __str__(self) -> str:

@@ -107,7 +107,7 @@ class DynamicModel(ABC):
         """Return the fit of a maximum."""
         free = free_of(self, linear.names, maximum.status.at_bound)
         prior = prior_of(self, linear.names)
-        kinds = ("classic", "robust", "clustered")
+        kinds = ("classic", "robust", "clustered")[: 3 if panel.n_persons > 1 else 2]  # one cluster has no spread
         return DynamicFit(
             method=self.title,
             citation=self.citation,
@@ -129,6 +129,7 @@ class DynamicModel(ABC):
                 *impossible(panel, process),
                 *(() if transitions is None else transitions.remarks),
             ),
+            errors=kinds[-1],
             trail=trail,
         )
 

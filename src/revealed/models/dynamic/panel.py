@@ -14,12 +14,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from jaxtyping import Bool, Float, Int
 
-from revealed.choices.kinds import one_array
+from revealed.choices.kinds import is_text, one_array
 from revealed.choices.log import ChoiceLog
 from revealed.choices.tables import as_table
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.models.dynamic.space import StateSpace
 
+#: Up to here every whole number is a floating-point number.
+_LARGEST = 2.0**53
 _DAYS = {"day": 1, "week": 7}
 #: Rows and persons named in an error.
 _SHOWN = 5
@@ -194,7 +196,7 @@ class Panel:
         order, following = linked(person, period, persons, source)
         person, period = person[order].astype(np.int64), period[order]
         panel = cls(space, actions, state[order], action[order], following, person, persons, period, source)
-        panel._require_taken()
+        require_taken(panel.action, panel.actions, panel.source)
         return panel._only(np.concatenate([[False], following[:-1] >= 0])) if after_another else panel
 
     @property
@@ -263,13 +265,14 @@ class Panel:
             weight=None if self.weight is None else self.weight[kept],
         )
 
-    def _require_taken(self) -> None:
-        taken = np.bincount(self.action, minlength=len(self.actions))
-        never = [action for action, count in zip(self.actions, taken, strict=True) if not count]
-        if never:
-            remedy = "leave it out of the alternatives, or give a log in which somebody takes it"
-            problems = [Problem(f"nobody ever took the action {action!r}", remedy) for action in never]
-            raise DataError(self.source, problems)
+
+def require_taken(taken: Int[np.ndarray, " n"], actions: tuple[str, ...], source: str) -> None:
+    """Raise DataError if somebody takes one of the actions never."""
+    never = np.flatnonzero(np.bincount(taken, minlength=len(actions)) == 0)
+    if len(never):
+        remedy = "leave it out of the alternatives, or give a log in which somebody takes it"
+        problems = [Problem(f"nobody ever took the action {actions[place]!r}", remedy) for place in never]
+        raise DataError(source, problems)
 
 
 def linked(
@@ -343,19 +346,32 @@ def periods(column: pa.ChunkedArray, unit: str | None, name: str, source: str) -
         if unit == "month":
             return np.asarray(pc.add(pc.multiply(pc.year(column), 12), pc.month(column)).to_numpy(), dtype=np.int64)
         if unit not in _DAYS:
-            raise SpecificationError(
-                f"times are dates: say what a period is, unit='day', 'week' or 'month', not {unit!r}"
-            )
+            given = "" if unit is None else f", not {unit!r}"
+            raise SpecificationError(f"times are dates: say what a period is, unit='day', 'week' or 'month'{given}")
         days = column.cast(pa.timestamp("s")).cast(pa.int64()).to_numpy() // 86_400
         return np.asarray(days // _DAYS[unit], dtype=np.int64)
-    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        raise SpecificationError(f"times of type {kind} are neither numbers of periods nor dates")
-    times = column.to_numpy().astype(np.float64)
-    odd = np.flatnonzero(times != np.floor(times))
-    if len(odd):
-        what = f"times that are no whole numbers: {', '.join(f'{times[place]:g}' for place in odd[:_SHOWN])}"
-        raise DataError(source, [Problem(what, "number the periods", f"column {name!r}", count=len(odd))])
+    if is_text(kind):  # as a column of numbers is read that has other cells too
+        _require_whole(pc.match_substring_regex(column.cast(pa.string()), r"^[+-]?\d{1,15}$"), column, name, source)
+        column = column.cast(pa.string()).cast(pa.int64())
+    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+        raise SpecificationError(f"times of type {kind} in column {name!r} are neither numbers of periods nor dates")
+    times = column.to_numpy()
+    if times.dtype.kind == "f":
+        _require_whole((np.abs(times) <= _LARGEST) & (times == np.floor(times)), column, name, source)
     return np.asarray(times.astype(np.int64))
+
+
+def _require_whole(sound: Any, column: pa.ChunkedArray, name: str, source: str) -> None:
+    odd = np.flatnonzero(~np.asarray(sound, dtype=bool))
+    if len(odd):
+        shown = ", ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in _cells(column, odd))
+        rows = tuple((odd[:_SHOWN] + 1).tolist())
+        what, remedy = f"times that are no whole numbers: {shown}", "number the periods, or write dates"
+        raise DataError(source, [Problem(what, remedy, f"column {name!r}", rows, count=len(odd))])
+
+
+def _cells(column: pa.ChunkedArray, places: Int[np.ndarray, " some"]) -> list[Any]:
+    return list(column.take(pa.array(places[:_SHOWN])).to_pylist())
 
 
 def _require_cells(column: pa.ChunkedArray, name: str, source: str) -> None:

@@ -64,6 +64,8 @@ def fit_of(data: Mapping[str, Any]) -> DynamicFit:
             f"this fit was saved in format {data['format']}, this version reads {FORMAT}; fit again or upgrade"
         )
     data = names_to_numbers(dict(data))
+    if data["errors"] not in data["covariances"]:
+        raise ValueError(f"no standard errors {data['errors']!r}")
     process = _process_of(data["process"])
     counts = np.array(data["counts"], dtype=np.float64)
     log = log_of_states(process.space, process.actions, counts, process.available, process.attributes)

@@ -16,6 +16,8 @@ from revealed.errors import DataError, Problem, SpecificationError, nearest
 
 #: Rows named in an error.
 _SHOWN = 5
+#: Levels from here on in size could not be squared and added up.
+LARGEST = 1e100
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +51,8 @@ class StateSpace:
             array = array.astype(str) if array.dtype.kind == "U" else array.astype(np.float64)
             if not len(array) or len(np.unique(array)) != len(array):
                 raise SpecificationError(f"the levels of {name!r} must be at least one, each once")
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise SpecificationError(f"a level of {name!r} is no finite number")
+            if array.dtype.kind == "f" and not (np.abs(array) < LARGEST).all():
+                raise SpecificationError(f"a level of {name!r} is no finite number below {LARGEST:g} in size")
             found[name] = array
         return cls(found)
 

@@ -167,6 +167,7 @@ class UnobservedTypes:
             method=f"{fit.method}, {self.types} types",
             status=status,
             covariances={"classic": covariance[:k, :k], "clustered": clustered[:k, :k]},
+            errors="clustered",
             n_observations=panel.n_observations,
             n_persons=panel.n_persons,
             remarks=(told, *panel.remarks()),

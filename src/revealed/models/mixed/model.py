@@ -115,6 +115,9 @@ class Mixed(Model):
                 f"worths in {self.worth_in!r} need a coefficient of it that is below zero for everybody: the same for "
                 f"all, lognormal- or truncated-, not {self.random[self.worth_in]}"
             )
+        least = self.fixed.get(self.worth_in, self.bounds.get(self.worth_in, (None, None))[0])
+        if self.worth_in not in families and least is not None and least >= 0:
+            raise SpecificationError(f"worths in {self.worth_in!r} need a coefficient of it below zero, not {least:g}")
         object.__setattr__(self, "bounds", self._bounds(families))
 
     def _bounds(self, families: Mapping[str, Family]) -> dict[str, Bounds]:

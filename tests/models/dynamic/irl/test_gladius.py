@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,17 @@ import pytest
 
 from revealed.errors import DataError, SpecificationError
 from revealed.models.dynamic import DecisionProcess, Solution, StateSpace, solved
-from revealed.models.dynamic.irl import GLADIUS, PQR, Neural, Polynomial, Tabular, Trajectories, static_log_odds
+from revealed.models.dynamic.irl import (
+    GLADIUS,
+    PQR,
+    Neural,
+    Polynomial,
+    RecoveredReward,
+    Tabular,
+    Trajectories,
+    cross_fitted,
+    static_log_odds,
+)
 from revealed.models.dynamic.irl.projected import _Parts
 from revealed.models.dynamic.irl.risk import Risk
 from revealed.models.dynamic.irl.scaling import Scaling
@@ -251,5 +262,24 @@ def test_what_it_cannot_do_is_refused() -> None:
     seen = walk(20, periods=3).data
     with pytest.raises(SpecificationError, match="did you mean 'stay'"):
         GLADIUS(discount=0.9, anchor="stya").recover(seen)
+    with pytest.raises(SpecificationError, match="GLADIUS has no estimate without bias here: take PQR or GenPQR"):
+        cross_fitted(GLADIUS(discount=0.8, anchor="stay", function_class=Polynomial(1)), seen)
     with pytest.raises(DataError, match="nobody ever took the anchor 'stay'"):
         GLADIUS(discount=0.8, anchor="stay").recover(seen.only(seen.actions > 0))
+
+
+@pytest.mark.parametrize("family", [Polynomial(2), TINY], ids=["polynomial", "neural"])
+def test_it_comes_back_from_a_file(family: Polynomial | Neural, tmp_path: Path) -> None:
+    found = GLADIUS(discount=0.8, anchor="stay", function_class=family).recover(walk(60, periods=3).data)
+    again = RecoveredReward.load(found.save(tmp_path / "reward.npz"))
+    states = found.data.states[:5]
+    for name in ("reward", "policy", "value", "action_value"):
+        np.testing.assert_array_equal(getattr(again, name)(states), getattr(found, name)(states))
+    np.testing.assert_array_equal(again.sweep([1.0]).changes[0], found.sweep([1.0]).changes[0])
+
+
+def test_no_step_to_take_is_status() -> None:
+    model = GLADIUS(discount=1 - 1e-12, anchor="stay", function_class=Polynomial(2))
+    found = model.recover(walk(60, periods=3).data)
+    assert not found.converged
+    assert "did not converge" in found.messages()[0]

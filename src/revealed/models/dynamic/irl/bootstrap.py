@@ -102,7 +102,8 @@ def bootstrapped_reward(
     panel = isinstance(data, Panel)
     persons = data.n_persons if isinstance(data, Panel) else len(np.unique(data.persons))
     if draws < 2 or persons < 2:
-        raise SpecificationError(f"a bootstrap needs two draws and two persons: {draws}, {persons}")
+        what = f"a bootstrap needs two draws and two persons or more, not {draws} and {persons}"
+        raise SpecificationError(f"{what}; for rewards without intervals say draws=0" if draws else what)
     found = recover(data)  # type: ignore[arg-type]
     kept, failed = [], 0
     again: Iterator[Trajectories | Panel] = redrawn(data, draws, seed) if panel else _redrawn(data, draws, seed)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ from revealed.models.dynamic.irl.function_class import Function, Rows
 from revealed.models.dynamic.irl.iteration import fixed_point
 from revealed.models.dynamic.irl.neural import folds_of
 from revealed.models.dynamic.irl.polynomial import Polynomial
-from revealed.models.dynamic.irl.pqr import Normalised, Normaliser
+from revealed.models.dynamic.irl.pqr import Normalised, Normaliser, Recovery
 from revealed.models.dynamic.irl.recovered import RecoveredReward
 from revealed.models.dynamic.irl.scaling import Scaling
 from revealed.models.dynamic.irl.tabular import Cells, Tabular
@@ -177,7 +177,7 @@ class CrossFitted:
 
 
 def cross_fitted(
-    model: Normalised,
+    model: Recovery,
     data: Trajectories,
     *,
     folds: int = 5,
@@ -208,6 +208,9 @@ def cross_fitted(
         raise SpecificationError(
             f"rewards are estimated apart from where they are used: 2 folds or more, not {folds!r}"
         )
+    if not isinstance(model, Normalised):
+        what = f"{type(model).__name__} has no estimate without bias here: take PQR or GenPQR"
+        raise SpecificationError(f"{what}, or bootstrapped_reward, which takes each")
     fold = folds_of(data.persons, folds, np.random.default_rng(seed))
     if fold.max() == 0:
         what = f"{folds} folds need as many persons, and there are {len(np.unique(data.persons))}"

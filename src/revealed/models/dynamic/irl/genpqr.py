@@ -139,5 +139,6 @@ def _probabilities(mix: np.ndarray, data: Trajectories) -> np.ndarray:
     """Return the normaliser's probabilities, once they are some."""
     shape = (data.n_choices, data.n_actions)
     if mix.shape != shape or not (np.isfinite(mix).all() and mix.min() >= 0 and np.allclose(mix.sum(axis=1), 1)):
-        raise SpecificationError(f"a normaliser gives probabilities that sum to one, shape {shape}, not {mix.shape}")
+        what = f"not shape {mix.shape}" if mix.shape != shape else "and some of these are not or do not"
+        raise SpecificationError(f"a normaliser gives probabilities that sum to one, shape {shape}, {what}")
     return mix

@@ -36,6 +36,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
+from jaxtyping import Float
 
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl import alternating, projected
@@ -43,12 +44,11 @@ from revealed.models.dynamic.irl.function_class import Function, Rows
 from revealed.models.dynamic.irl.iteration import Fixed
 from revealed.models.dynamic.irl.neural import Neural
 from revealed.models.dynamic.irl.polynomial import Polynomial
-from revealed.models.dynamic.irl.pqr import PQR, LaterOff, Recovery, rare, require_taken
+from revealed.models.dynamic.irl.pqr import PQR, LaterOff, Recovery, Restricted, rare, require_taken
 from revealed.models.dynamic.irl.recovered import Known, RecoveredReward, at, in_words
 from revealed.models.dynamic.irl.risk import Risk, worth
-from revealed.models.dynamic.irl.scaling import log_shares
 from revealed.models.dynamic.irl.tabular import Tabular
-from revealed.models.dynamic.irl.trajectories import Trajectories
+from revealed.models.dynamic.irl.trajectories import Can, Trajectories, can_be_taken
 
 _CITATION = "Kang, Yoganarasimhan and Jain (2025), arXiv 2502.14131"
 
@@ -101,12 +101,8 @@ class GLADIUS(Recovery):
         known = at(self.anchor_reward, data.states) / self.scale
         fixed = self._minimised(Risk(data, anchor, known, self.discount))
 
-        def log_policy(states: np.ndarray) -> np.ndarray:
-            return log_shares(fixed.function(states), data.mask(states))
-
-        def value(states: np.ndarray) -> np.ndarray:
-            return np.asarray(self.scale * worth(fixed.function(states), data.mask(states))[0])
-
+        log_policy = Restricted(fixed.function, data.available)
+        value = LogSum(fixed.function, self.scale, data.available)
         expected = self._expected(data.only(data.followed), value)
         return RecoveredReward(
             method=f"GLADIUS ({self.spoken})",
@@ -124,7 +120,7 @@ class GLADIUS(Recovery):
             ),
             remarks=(*data.remarks(), *rare(data, log_policy, anchor)),
             data=data,
-            again=lambda other: replace(self, anchor_reward=other).recover(data),
+            again=Afresh(self, data),
         )
 
     def _minimised(self, risk: Risk) -> Fixed:
@@ -154,5 +150,45 @@ class GLADIUS(Recovery):
             exact,
             method=f"GLADIUS ({self.spoken})",
             citation=_CITATION,
-            again=lambda other: replace(self, anchor_reward=other).recover(data),
+            again=Afresh(self, data),
         )
+
+
+@dataclass(frozen=True, eq=False)
+class LogSum:
+    r""":math:`V(s) = \alpha\log\sum_a e^{Q(s, a)/\alpha}`.
+
+    Parameters
+    ----------
+    function : callable
+        Action values in units of the shocks' scale, shape (m, A).
+    scale : float
+    available : callable, optional
+    """
+
+    function: Function
+    scale: float
+    available: Can = None
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+        """Return values of some states."""
+        found = self.function(states)
+        return np.asarray(self.scale * worth(found, can_be_taken(self.available, states, found.shape[1]))[0])
+
+
+@dataclass(frozen=True, eq=False)
+class Afresh:
+    """Recovers once more from the same choices, behaviour too, as it is one with values.
+
+    Parameters
+    ----------
+    model : GLADIUS
+    data : Trajectories
+    """
+
+    model: GLADIUS
+    data: Trajectories
+
+    def __call__(self, known: Known) -> RecoveredReward:
+        """Recover with something else known beforehand."""
+        return replace(self.model, anchor_reward=known).recover(self.data)

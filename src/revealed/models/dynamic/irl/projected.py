@@ -49,7 +49,10 @@ def minimised(family: Polynomial, risk: Risk) -> Fixed:
     while left > tolerance and rounds < _STEPS:
         rounds += 1
         loss, slope, curvature = parts.expanded(params)
-        step = cho_solve(cho_factor(curvature), slope.ravel()).reshape(params.shape)
+        try:
+            step = cho_solve(cho_factor(curvature), slope.ravel()).reshape(params.shape)
+        except np.linalg.LinAlgError:  # flat to the last digit, as where discounting hardly does: what is left says so
+            break
         for _ in range(_HALVINGS):
             # At the end a step is smaller than what the loss can tell.
             if parts.loss(params - step) <= loss + 1e-12 * abs(loss):

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl.function_class import Function
 from revealed.models.dynamic.irl.iteration import Fixed
 from revealed.models.dynamic.irl.trajectories import Trajectories
@@ -107,7 +108,9 @@ class RecoveredReward:
         """
         from revealed.models.dynamic.irl.saved import KIND, load_parts
 
-        found: RecoveredReward = load_parts(path, KIND, "give a file that found.save(path) wrote")["reward"]
+        found: RecoveredReward = load_parts(path, KIND, "give a file that found.save(path) wrote", {"reward": cls})[
+            "reward"
+        ]
         return found
 
     def sweep(self, anchor_reward: Sequence[Known]) -> Sweep:
@@ -182,10 +185,23 @@ _END = "the fitted iteration did not converge in"
 
 
 def at(known: Known, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
-    """Return what is known beforehand at some states."""
-    if callable(known):
-        return np.asarray(known(states), dtype=np.float64)
-    return np.full(len(states), float(known))
+    """Return what is known beforehand at some states.
+
+    Raises
+    ------
+    SpecificationError
+        If it is no finite number for each state.
+    """
+    try:
+        given = np.asarray(known(states) if callable(known) else known, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise SpecificationError(f"a reward known beforehand is a number or a function, not {known!r}") from None
+    if given.shape not in ((), (len(states),)) or not np.isfinite(given).all():
+        what = f"not shape {given.shape}" if np.isfinite(given).all() else "and some are not"
+        raise SpecificationError(
+            f"a reward known beforehand must be a finite number for each of {len(states):,} states, {what}"
+        )
+    return np.array(np.broadcast_to(given, len(states)))
 
 
 def in_words(known: Known) -> str:

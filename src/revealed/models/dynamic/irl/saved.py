@@ -23,11 +23,13 @@ from revealed.errors import DataError, Problem, RevealedError, SpecificationErro
 from revealed.files import names_to_numbers, numbers_to_names, write_whole
 from revealed.models.dynamic.irl import (
     airl,
+    alternating,
     boosted,
     boosting,
     estimated,
     finite,
     genpqr,
+    gladius,
     iteration,
     maxent,
     neural,
@@ -53,6 +55,7 @@ _PARTS: tuple[type, ...] = (
     RecoveredReward,
     StateSpace,
     airl.NetworkReward,
+    alternating.EnsembleMean,
     boosted.Boosted,
     boosted.LogTrees,
     boosted.TreesFunction,
@@ -70,6 +73,9 @@ _PARTS: tuple[type, ...] = (
     genpqr.GenPQR,
     genpqr.MeanKnown,
     genpqr.MeanOff,
+    gladius.Afresh,
+    gladius.GLADIUS,
+    gladius.LogSum,
     iteration.Fixed,
     maxent.LinearReward,
     neural.LogNetwork,
@@ -117,8 +123,10 @@ def save_parts(path: str | os.PathLike[str], kind: str, parts: Mapping[str, Any]
     return write_whole(path, buffer.getvalue())
 
 
-def load_parts(path: str | os.PathLike[str], kind: str, remedy: str, known: tuple[type, ...] = ()) -> dict[str, Any]:
-    """Return the parts of :func:`save_parts`; no code in the file is ever run.
+def load_parts(
+    path: str | os.PathLike[str], kind: str, remedy: str, wanted: Mapping[str, type], known: tuple[type, ...] = ()
+) -> dict[str, Any]:
+    """Return the parts of :func:`save_parts`, by name of the classes wanted; no code in the file is ever run.
 
     Raises
     ------
@@ -135,9 +143,7 @@ def load_parts(path: str | os.PathLike[str], kind: str, remedy: str, known: tupl
             if structure["format"] != FORMAT:
                 what = f"{path} was saved in format {structure['format']}, this version reads {FORMAT}"
                 raise RevealedError(f"{what}; recover again or upgrade")
-            reading = _Reading(file, {one.__name__: one for one in (*_PARTS, *known)})
-            found: dict[str, Any] = reading.made(structure["parts"])
-            return found
+            return _made(_Reading(file, {one.__name__: one for one in (*_PARTS, *known)}), structure["parts"], wanted)
     except FileNotFoundError:
         what = "there is no such file"
     except OSError as error:
@@ -147,6 +153,17 @@ def load_parts(path: str | os.PathLike[str], kind: str, remedy: str, known: tupl
     except (KeyError, TypeError, ValueError, AttributeError, EOFError) as error:
         what = f"parts missing or spoiled ({error})"
     raise DataError(str(path), [Problem(what, remedy)])
+
+
+def _made(reading: _Reading, data: Any, wanted: Mapping[str, type]) -> dict[str, Any]:
+    """Return the parts wanted; ValueError where they refuse what they are made of, TypeError where they are others."""
+    try:
+        found = reading.made(data)
+    except RevealedError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    if not (isinstance(found, dict) and all(isinstance(found[name], made) for name, made in wanted.items())):
+        raise TypeError("other parts than such a file has")
+    return found
 
 
 def is_saved(path: str | os.PathLike[str]) -> bool:

@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 from revealed.choices.kinds import holds_numbers
 from revealed.choices.log import ChoiceLog
 from revealed.errors import DataError, Problem, SpecificationError, nearest
-from revealed.models.dynamic.panel import Panel, labels_of, linked, of_cases, periods
-from revealed.models.dynamic.space import StateSpace
+from revealed.models.dynamic.panel import Panel, labels_of, linked, of_cases, periods, require_taken
+from revealed.models.dynamic.space import LARGEST, StateSpace
 
 #: From states, shape (m, d), to which actions can be taken there, shape (m, A); None where all can.
 Can = Callable[[np.ndarray], np.ndarray] | None
@@ -86,13 +86,13 @@ class Trajectories:
         for name, odd, remedy in (
             (
                 "states that are no finite numbers",
-                ~np.isfinite(self.states).all(axis=1),
-                "fill them, or leave them out",
+                ~(np.abs(self.states) < LARGEST).all(axis=1),
+                f"fill them, leave them out, or measure them in units in which they are below {LARGEST:g}",
             ),
             (
                 "next states that are no finite numbers",
-                ~np.isfinite(self.next_states).all(axis=1),
-                "say followed=False",
+                ~(np.abs(self.next_states) < LARGEST).all(axis=1),
+                f"say followed=False, or measure them in units in which they are below {LARGEST:g}",
             ),
             ("weights below zero or not finite", ~(np.isfinite(self.weights) & (self.weights >= 0)), "give counts"),
             (
@@ -146,12 +146,12 @@ class Trajectories:
         Raises
         ------
         DataError
-            If a number is not finite or an action is none of the labels, with the rows.
+            If a number is not finite, an action is none of the labels, with the rows, or was never taken.
         SpecificationError
             If there are not two actions, or columns do not fit.
         """
         n, d = states.shape
-        return cls(
+        found = cls(
             states.astype(np.float64),
             actions.astype(np.int64),
             next_states.astype(np.float64),
@@ -161,6 +161,7 @@ class Trajectories:
             tuple(f"x{place}" for place in range(d)) if columns is None else tuple(columns),
             np.ones(n) if weights is None else weights.astype(np.float64),
         )
+        return found._every_action_taken()
 
     @classmethod
     def of(cls, log: ChoiceLog, columns: Sequence[str], *, unit: str | None = None) -> Trajectories:
@@ -180,7 +181,7 @@ class Trajectories:
         SpecificationError
             If the log has no persons or times, holds counts, or a column is no column of numbers of the case.
         DataError
-            If a person has two choices in a period, or a cell is missing.
+            If a person has two choices in a period, a cell is missing, or an action was never taken.
         """
         if log.columns.person is None or log.columns.time is None:
             lacking = "person" if log.columns.person is None else "time"
@@ -198,9 +199,10 @@ class Trajectories:
         period = periods(log.table.column(log.columns.time).take(first), unit, log.columns.time, log.source)
         person = np.asarray(log.person_codes).astype(np.int64)
         order, following = linked(person, period, labels_of(log), log.source)
-        return cls._linked(
+        found = cls._linked(
             states[order], taken[order], following, person[order], tuple(levels.labels), tuple(columns), log.source
         )
+        return found._every_action_taken()
 
     @classmethod
     def of_panel(cls, panel: Panel, available: Bool[np.ndarray, "S A"] | None = None) -> Trajectories:
@@ -247,6 +249,11 @@ class Trajectories:
         followed = following >= 0
         after = np.where(followed[:, None], states[following], 0.0)
         return cls(states, actions, after, followed, persons, labels, columns, np.ones(len(actions)), source)
+
+    def _every_action_taken(self) -> Trajectories:
+        """Return the same, once each action was taken; draws of persons may lack one."""
+        require_taken(self.actions, self.labels, self.source)
+        return self
 
     @property
     def n_choices(self) -> int:
