@@ -207,3 +207,10 @@ def test_protocols_are_met_by_any_object_that_fits() -> None:
     assert not isinstance(object(), Policy)
     assert not isinstance(np.ones(3), Chooser)
     assert Always().learn(feedback()).decide({}, [{"action": "hat"}], seed=3).shown == ("hat",)
+
+
+def test_positions_in_text_have_no_order() -> None:
+    with pytest.raises(DataError, match=r"positions that are text: 10, 2(.|\n)*number them from the top"):
+        refused = columns()
+        size = len(refused["position"])
+        read_feedback(refused | {"position": (["10", "2"] * size)[:size]}, position="position")

@@ -13,7 +13,7 @@ from jaxtyping import Int
 from revealed.choices.arrange import is_missing
 from revealed.choices.cells import SHOWN, text_among_numbers
 from revealed.choices.columns import filled_roles, require_name, role_problems
-from revealed.choices.kinds import as_numbers, holds_numbers, one_array
+from revealed.choices.kinds import as_numbers, holds_numbers, is_text, one_array
 from revealed.errors import ColumnError, Problem, SpecificationError, nearest
 
 
@@ -115,6 +115,7 @@ class Checks:
         problems = []
         for role in ("decision", "action", "position", "person", "time"):
             problems += self._labels(role)
+        problems += self._places()
         labelled = not problems
         problems += self._reward() + self._propensity()
         return problems + (self._twice() + self._persons() if labelled else [])
@@ -140,6 +141,14 @@ class Checks:
         if missing is None:
             return []
         return [self._problem(missing, f"rows without {role}", "fill them in, or drop the rows", role)]
+
+    def _places(self) -> list[Problem]:
+        """Return what is wrong with positions: in text, 10 would stand above 2."""
+        column = self.columns.position
+        if column is None or not is_text(self.table.column(column).type):
+            return []
+        what = f"positions that are text: {self._cells(np.ones(len(self.table), bool), 'position')}"
+        return [Problem(what, "number them from the top: 1, 2, …", f"column {column!r}")]
 
     def _numbers(self, role: str) -> tuple[np.ndarray | None, list[Problem]]:
         column = self.columns.roles()[role]
