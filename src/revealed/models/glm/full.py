@@ -276,7 +276,7 @@ class FullPosterior:
 
 def _weighted_gram(x: Matrix, weight: Vector) -> Float[np.ndarray, "K K"]:
     """Return ``xᵀ diag(weight) x``, at half the work where no weight is below zero."""
-    if weight.min() < 0:
+    if (weight < 0).any():
         return np.asarray((x.T * weight) @ x)
     scaled = x * np.sqrt(weight)[:, None]
     return np.asarray(scaled.T @ scaled)  # a matrix times itself: numpy has the symmetric product of BLAS for it
