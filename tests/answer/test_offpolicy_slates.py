@@ -333,10 +333,10 @@ def compared(n_slates: int, seed: int, interval: Interval | None = None) -> Poli
 @pytest.mark.usefixtures("quick")
 def test_the_difference_to_what_was_running_covers_the_truth() -> None:
     truth = true_value() - logged_value()
-    found = [compared(400, seed).difference("new") for seed in range(200)]
+    found = [compared(400, seed).difference("new") for seed in range(100)]
     inside = np.mean([one.low <= truth <= one.high for one in found])
-    assert 0.90 <= inside <= 0.99  # within three deviations of 200 tosses
-    assert np.mean([one.value for one in found]) == pytest.approx(truth, abs=0.01)
+    assert inside >= 0.88  # 95%, less three deviations of 100 tosses
+    assert np.mean([one.value for one in found]) == pytest.approx(truth, abs=0.015)
 
 
 def test_the_difference_is_paired_and_the_better_is_selected() -> None:
