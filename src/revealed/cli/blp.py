@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revealed.cli.data import text_format
+from revealed.cli.data import loaded, text_format
 from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import numbers_of, pairs_of
 from revealed.cli.options import Json, Level, Method, Out, Report, TextOptions
 from revealed.cli.results import require_writable, write_json, write_report
 from revealed.cli.screen import Screen, remark
-from revealed.errors import DataError, Problem, RevealedError, SpecificationError
+from revealed.errors import SpecificationError
 
 if TYPE_CHECKING:
     from revealed.answer import MarketFigures, MarketIntervals
@@ -249,12 +249,7 @@ def load_markets(path: Path) -> BlpFit:
     """Return a saved fit of demand on market shares; DataError if the file is none."""
     from revealed.models.blp import BlpFit
 
-    try:
-        return BlpFit.load(path)
-    except DataError:
-        raise
-    except RevealedError as error:
-        raise DataError(str(path), [Problem(str(error), "give a file that 'revealed blp --out' wrote")]) from None
+    return loaded(BlpFit.load, path, "give a file that 'revealed blp --out' wrote")
 
 
 def starts_of(given: list[str] | None, option: str, *, alone: bool) -> dict[str, Any]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from revealed.cli.options import FileOptions, RoleOptions, TextOptions
 from revealed.errors import DataError, Problem, RevealedError, SpecificationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pyarrow as pa
 
     from revealed.choices import ChoiceLog, ChoiceStream, Columns, TextFormat
@@ -18,6 +20,11 @@ if TYPE_CHECKING:
 
 #: Roles a column plays by its name alone. A column called time or weight may well be an attribute.
 _BY_NAME = ("person", "available")
+
+#: How a file of arrays begins, as that of recovered rewards does.
+_ZIPPED = "PK"
+
+Saved = TypeVar("Saved")
 
 
 def open_choices(
@@ -79,24 +86,32 @@ def load_fit(path: Path) -> Fit:
     from revealed.models import Fit
 
     require_path(path)
+    return loaded(Fit.load, path, "give a file that 'revealed fit --out' or fit.save() wrote", SpecificationError)
+
+
+def loaded(load: Callable[[Path], Saved], path: Path, remedy: str, told: type[RevealedError] = DataError) -> Saved:
+    """Return what a file of ours holds; DataError where it holds something else, but for errors that tell it all."""
     try:
-        return Fit.load(path)
-    except SpecificationError:
+        return load(path)
+    except told:
         raise
     except RevealedError as error:
-        remedy = "give a file that 'revealed fit --out' or fit.save() wrote"
         raise DataError(str(path), [Problem(str(error), remedy)]) from None
 
 
 def is_over_time(path: Path) -> bool:
     """Return whether a file is a saved fit of choices over time, by what it says it is in its first letters."""
+    first = _first_letters(path)
+    return '"kind": "dynamic fit"' in first or first.startswith(_ZIPPED)
+
+
+def _first_letters(path: Path) -> str:
     from revealed.choices.parquet import require_path
 
     require_path(path)
     try:
         with path.open(encoding="utf-8", errors="replace") as file:
-            first = file.read(200)
-            return '"kind": "dynamic fit"' in first or first.startswith("PK")  # as recovered fits begin
+            return file.read(200)
     except OSError as error:
         remedy = "give a file that can be read"
         raise DataError(str(path), [Problem(f"cannot be read: {error.strerror or error}", remedy)]) from None
@@ -105,15 +120,11 @@ def is_over_time(path: Path) -> bool:
 def load_over_time(path: Path) -> DynamicFit | RecoveredFit:
     """Return a saved fit of choices over time, with a formula or without; DataError if the file is none."""
     from revealed.models.dynamic import DynamicFit, RecoveredFit
-    from revealed.models.dynamic.irl.saved import is_saved
 
-    try:
-        return RecoveredFit.load(path) if is_saved(path) else DynamicFit.load(path)
-    except DataError:
-        raise
-    except RevealedError as error:
-        remedy = "give a file that 'revealed dynamic --out' wrote"
-        raise DataError(str(path), [Problem(str(error), remedy)]) from None
+    remedy = "give a file that 'revealed dynamic --out' wrote"
+    if _first_letters(path).startswith(_ZIPPED):
+        return loaded(RecoveredFit.load, path, remedy)
+    return loaded(DynamicFit.load, path, remedy)
 
 
 def columns_by_name(roles: RoleOptions, present: list[str]) -> Columns:
