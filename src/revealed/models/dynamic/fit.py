@@ -172,9 +172,4 @@ class DynamicFit:
 
     def messages(self) -> list[str]:
         """Return what a reader must know, in words."""
-        found = self.status.messages()
-        if not self.solution.converged:
-            found.append(
-                f"the values were not solved: the last step still changed them by {self.solution.residual:.1e}"
-            )
-        return [*found, *self.remarks]
+        return [*self.status.messages(), *self.solution.messages(), *self.remarks]

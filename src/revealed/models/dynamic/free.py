@@ -83,14 +83,13 @@ class FreeReward:
             If a change leads where the function knows nothing.
         """
         n_states, n_actions = self.space.n_states, self.log.n_rows // self.space.n_states
-        rows, each = np.arange(self.log.n_rows), np.tile(np.arange(n_actions), n_states)
-        changed = self._numbers()
-        at_home = np.repeat(self.space.numbers, n_actions, axis=0)
-        moved = (changed != at_home).any(axis=1)
-        found = self.function(at_home)[rows, each]
+        each = np.tile(np.arange(n_actions), n_states)
+        states, changed = self.space.numbers, self._numbers()
+        moved = (changed != np.repeat(states, n_actions, axis=0)).any(axis=1)
+        found = self.function(states).reshape(-1).copy()
         if moved.any():
             found[moved] = self.function(changed[moved])[np.arange(int(moved.sum())), each[moved]]
-            open_ = np.ones(len(rows), dtype=bool)
+            open_ = np.ones(len(found), dtype=bool)
             if self.log.columns.available is not None:
                 open_ = self.log.numbers(self.log.columns.available) != 0
             lost = np.flatnonzero(moved & open_ & ~np.isfinite(found))
@@ -222,11 +221,7 @@ class RecoveredFit:
         found = []
         if self.failed:
             found.append(f"{self.failed} of {self.failed + len(self.draws)} draws of persons could not be recovered")
-        if not self.solution.converged:
-            found.append(
-                f"the values were not solved: the last step still changed them by {self.solution.residual:.1e}"
-            )
-        return [*found, *self.remarks]
+        return [*found, *self.solution.messages(), *self.remarks]
 
     # ---- doors to later rooms, and files --------------------------------------------------------------------------
 

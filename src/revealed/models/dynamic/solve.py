@@ -64,6 +64,12 @@ class Solution:
     steps: int
     residual: float
 
+    def messages(self) -> list[str]:
+        """Return what is wrong with it, in words."""
+        if self.converged:
+            return []
+        return [f"the values were not solved: the last step still changed them by {self.residual:.1e}"]
+
 
 def choose(
     process: DecisionProcess, action_value: Float[np.ndarray, "S A"]

@@ -34,15 +34,14 @@ from jaxtyping import Float, Int
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl.estimated import (
     EstimatedProcess,
-    LogWorth,
     NothingKnown,
     WithoutAnchor,
     Worth,
-    WorthOfAll,
 )
 from revealed.models.dynamic.irl.function_class import Function
 from revealed.models.dynamic.irl.iteration import Fixed
 from revealed.models.dynamic.irl.network import Network, layers_of
+from revealed.models.dynamic.irl.pqr import LogSum, Restricted
 from revealed.models.dynamic.irl.recovered import RecoveredReward
 from revealed.models.dynamic.irl.scaling import log_shares
 from revealed.models.dynamic.irl.trajectories import Trajectories
@@ -98,7 +97,7 @@ class AIRL(WithoutAnchor):
             game.discriminate(turn)
             left = game.answer()
         reward = NetworkReward(columns, tuple(game.params), self.scale, data.n_actions)
-        worth = Worth(reward, world, self.scale * game.solution.value, self.scale, data.available)
+        worth = Worth(reward, world, self.scale * game.solution.value, self.scale)
         assumed = "no action's reward is known: rewards are one of many that explain behaviour, up to a potential"
         if not self.by_action:
             assumed = "rewards are of states alone: assumed; they are known up to a constant if that is so"
@@ -108,9 +107,9 @@ class AIRL(WithoutAnchor):
             labels=data.labels,
             discount=self.discount,
             scale=self.scale,
-            log_policy=LogWorth(worth),
+            log_policy=Restricted(worth, data.available),
             reward=reward,
-            value=WorthOfAll(worth),
+            value=LogSum(worth, self.scale, data.available),
             fixed=Fixed(reward, self.rounds, left, left <= _SETTLED, "of choices"),
             identification=(assumed, "a control: compare others with it"),
             remarks=(*data.remarks(), "the policy was answered in the states of the log, under estimated transitions"),

@@ -15,14 +15,13 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 from scipy.spatial import KDTree
-from scipy.special import logsumexp
 
 from revealed.errors import DataError, Problem, SpecificationError
 from revealed.models.dynamic.irl.function_class import Function
 from revealed.models.dynamic.irl.polynomial import Polynomial
-from revealed.models.dynamic.irl.recovered import Known
-from revealed.models.dynamic.irl.scaling import Scaling, log_shares
-from revealed.models.dynamic.irl.trajectories import Can, Trajectories, can_be_taken
+from revealed.models.dynamic.irl.recovered import Known, require_discounting
+from revealed.models.dynamic.irl.scaling import Scaling
+from revealed.models.dynamic.irl.trajectories import Trajectories
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.space import StateSpace
 
@@ -54,11 +53,7 @@ class WithoutAnchor:
     neighbours: int = 10
 
     def __post_init__(self) -> None:
-        if not 0 <= self.discount < 1:
-            remedy = "give one from 0 to below 1"
-            raise SpecificationError(f"a discount factor of {self.discount!r} has no value without end; {remedy}")
-        if not (self.scale > 0 and np.isfinite(self.scale)):
-            raise SpecificationError(f"the scale must be a finite number above zero, not {self.scale!r}")
+        require_discounting(self.discount, self.scale)
         if self.neighbours < 1:
             raise SpecificationError(f"one or more neighbours are needed, not {self.neighbours!r}")
 
@@ -250,48 +245,14 @@ class Worth:
     later : ndarray of float64, shape (S,)
         Values of the process's states.
     scale : float
-    available : callable, optional
     """
 
     reward: Function
     world: EstimatedProcess
     later: Float[np.ndarray, " S"]
     scale: float
-    available: Can
 
     def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
-        """Return action values, in units of the shocks' scale; minus infinity for what cannot be taken."""
+        """Return action values, in units of the shocks' scale."""
         found = self.reward(states) + self.world.process.discount * self.world.expected(states, self.later)
-        return np.where(can_be_taken(self.available, states, found.shape[1]), found / self.scale, -np.inf)
-
-
-@dataclass(frozen=True, eq=False)
-class LogWorth:
-    """Log-probabilities of who plans ahead.
-
-    Parameters
-    ----------
-    worth : Worth
-    """
-
-    worth: Worth
-
-    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
-        """Return log-probabilities in some states."""
-        return log_shares(self.worth(states))
-
-
-@dataclass(frozen=True, eq=False)
-class WorthOfAll:
-    r""":math:`V(s) = \alpha\log\sum_a e^{Q(s, a)/\alpha}`.
-
-    Parameters
-    ----------
-    worth : Worth
-    """
-
-    worth: Worth
-
-    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
-        """Return values of some states."""
-        return np.asarray(self.worth.scale * logsumexp(self.worth(states), axis=1))
+        return np.asarray(found / self.scale)

@@ -35,38 +35,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-import numpy as np
-from jaxtyping import Float
-
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl import alternating, projected
-from revealed.models.dynamic.irl.function_class import Function, Rows
 from revealed.models.dynamic.irl.iteration import Fixed
 from revealed.models.dynamic.irl.neural import Neural
 from revealed.models.dynamic.irl.polynomial import Polynomial
-from revealed.models.dynamic.irl.pqr import PQR, LaterOff, Recovery, Restricted, rare, require_taken
-from revealed.models.dynamic.irl.recovered import Known, RecoveredReward, at, in_words
-from revealed.models.dynamic.irl.risk import Risk, worth
+from revealed.models.dynamic.irl.pqr import PQR, Anchored, LaterOff, LogSum, Restricted, rare, require_taken
+from revealed.models.dynamic.irl.recovered import Known, RecoveredReward, at
+from revealed.models.dynamic.irl.risk import Risk
 from revealed.models.dynamic.irl.tabular import Tabular
-from revealed.models.dynamic.irl.trajectories import Can, Trajectories, can_be_taken
+from revealed.models.dynamic.irl.trajectories import Trajectories
 
 _CITATION = "Kang, Yoganarasimhan and Jain (2025), arXiv 2502.14131"
 
 
 @dataclass(frozen=True, kw_only=True)
-class GLADIUS(Recovery):
-    """Rewards from behaviour, given the reward of one action; see :class:`Recovery` for the other parameters.
-
-    Parameters
-    ----------
-    anchor : str
-        The action whose reward is known.
-    anchor_reward : float or callable
-        That reward: a number, or a function from states, shape (m, d), to numbers, shape (m,).
-    """
-
-    anchor: str
-    anchor_reward: Known = 0.0
+class GLADIUS(Anchored):
+    """Rewards from behaviour and values learned as one; see :class:`.Anchored` for the parameters."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -103,7 +88,7 @@ class GLADIUS(Recovery):
 
         log_policy = Restricted(fixed.function, data.available)
         value = LogSum(fixed.function, self.scale, data.available)
-        expected = self._expected(data.only(data.followed), value)
+        expected = self.expected(data.only(data.followed), value)
         return RecoveredReward(
             method=f"GLADIUS ({self.spoken})",
             citation=_CITATION,
@@ -114,10 +99,7 @@ class GLADIUS(Recovery):
             reward=LaterOff(value, log_policy, expected, self.scale, self.discount),
             value=value,
             fixed=fixed,
-            identification=(
-                f"the reward of {self.anchor!r} is {in_words(self.anchor_reward)}: assumed, as no choice tells it",
-                self.relative(repr(self.anchor)),
-            ),
+            identification=self.identification,
             remarks=(*data.remarks(), *rare(data, log_policy, anchor)),
             data=data,
             again=Afresh(self, data),
@@ -129,13 +111,6 @@ class GLADIUS(Recovery):
             return projected.minimised(family, risk)
         assert isinstance(family, Neural)
         return alternating.minimised(family, risk)
-
-    def _expected(self, data: Trajectories, value: Function) -> Function:
-        """Return the expected value of the next state, given state and action: the end of the last ascent."""
-        rows = Rows(data.states, data.actions, data.n_actions, data.weights)
-        regression = self.function_class.regression(rows, data.states[:1])
-        regression.fit(value(data.next_states))
-        return regression.function()
 
     def _by_table(self, data: Trajectories) -> RecoveredReward:
         """Return the exact minimiser in a table, which has both parts of the risk at their least."""
@@ -152,28 +127,6 @@ class GLADIUS(Recovery):
             citation=_CITATION,
             again=Afresh(self, data),
         )
-
-
-@dataclass(frozen=True, eq=False)
-class LogSum:
-    r""":math:`V(s) = \alpha\log\sum_a e^{Q(s, a)/\alpha}`.
-
-    Parameters
-    ----------
-    function : callable
-        Action values in units of the shocks' scale, shape (m, A).
-    scale : float
-    available : callable, optional
-    """
-
-    function: Function
-    scale: float
-    available: Can = None
-
-    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
-        """Return values of some states."""
-        found = self.function(states)
-        return np.asarray(self.scale * worth(found, can_be_taken(self.available, states, found.shape[1]))[0])
 
 
 @dataclass(frozen=True, eq=False)

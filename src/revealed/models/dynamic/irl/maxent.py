@@ -32,14 +32,13 @@ from scipy.optimize import minimize
 from revealed.errors import SpecificationError
 from revealed.models.dynamic.irl.estimated import (
     EstimatedProcess,
-    LogWorth,
     NothingKnown,
     WithoutAnchor,
     Worth,
-    WorthOfAll,
 )
 from revealed.models.dynamic.irl.function_class import Function
 from revealed.models.dynamic.irl.iteration import Fixed
+from revealed.models.dynamic.irl.pqr import LogSum, Restricted
 from revealed.models.dynamic.irl.recovered import RecoveredReward
 from revealed.models.dynamic.irl.trajectories import Trajectories
 from revealed.models.dynamic.solve import SolveOptions, forward, solved
@@ -91,7 +90,7 @@ class MaxEnt(WithoutAnchor):
         fit = _Matching(self, world, np.asarray(columns(world.states)), world.counts(data))
         params, rounds, left = fit.matched()
         reward = LinearReward(columns, params, data.n_actions)
-        worth = Worth(reward, world, fit.value(params), self.scale, data.available)
+        worth = Worth(reward, world, fit.value(params), self.scale)
         assumed = "no action's reward is known: of all rewards that explain behaviour this is the least in its features"
         if not self.by_action:
             assumed = "rewards are of states alone: assumed; they are known up to a constant if that is so"
@@ -101,9 +100,9 @@ class MaxEnt(WithoutAnchor):
             labels=data.labels,
             discount=self.discount,
             scale=self.scale,
-            log_policy=LogWorth(worth),
+            log_policy=Restricted(worth, data.available),
             reward=reward,
-            value=WorthOfAll(worth),
+            value=LogSum(worth, self.scale, data.available),
             fixed=Fixed(reward, rounds, left, left <= _MATCHED, "of feature expectations"),
             identification=(assumed, "a control: compare others with it"),
             remarks=data.remarks(),

@@ -25,7 +25,8 @@ from revealed.errors import DataError, Problem, SpecificationError
 from revealed.models.dynamic.irl.function_class import Function, FunctionClass, Rows
 from revealed.models.dynamic.irl.iteration import Fixed, fixed_point
 from revealed.models.dynamic.irl.neural import Neural
-from revealed.models.dynamic.irl.recovered import Known, RecoveredReward, at, in_words
+from revealed.models.dynamic.irl.recovered import Known, RecoveredReward, at, in_words, require_discounting
+from revealed.models.dynamic.irl.risk import worth
 from revealed.models.dynamic.irl.scaling import log_shares
 from revealed.models.dynamic.irl.trajectories import Can, Trajectories, can_be_taken
 
@@ -63,11 +64,7 @@ class Recovery:
     floor: float = 0.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.discount < 1:
-            remedy = "give one from 0 to below 1"
-            raise SpecificationError(f"a discount factor of {self.discount!r} has no value without end; {remedy}")
-        if not (self.scale > 0 and np.isfinite(self.scale)):
-            raise SpecificationError(f"the scale must be a finite number above zero, not {self.scale!r}")
+        require_discounting(self.discount, self.scale)
         if not 0 <= self.floor < 1:
             raise SpecificationError(f"the floor of probabilities must be from 0 to below 1, not {self.floor!r}")
 
@@ -81,6 +78,13 @@ class Recovery:
         least = float(np.log(self.floor))
         return Floored(found, least, data.available)
 
+    def expected(self, data: Trajectories, value: Function) -> Function:
+        """Return the expected value of the next state, given state and action."""
+        rows = Rows(data.states, data.actions, data.n_actions, data.weights)
+        regression = self.function_class.regression(rows, data.states[:1])
+        regression.fit(value(data.next_states))
+        return regression.function()
+
     def relative(self, what: str) -> str:
         """Return what rewards are relative to."""
         unit = f"in units of the shocks' scale {self.scale:g}, for a discount factor of {self.discount:g}"
@@ -91,6 +95,30 @@ class Recovery:
         """The classes of functions in words."""
         behaviour = "" if self.policy is None else f", behaviour: {self.policy.title}"
         return f"{self.function_class.title}{behaviour}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Anchored(Recovery):
+    """Rewards from behaviour, given the reward of one action; see :class:`Recovery` for the other parameters.
+
+    Parameters
+    ----------
+    anchor : str
+        The action whose reward is known.
+    anchor_reward : float or callable
+        That reward: a number, or a function from states, shape (m, d), to numbers, shape (m,).
+    """
+
+    anchor: str
+    anchor_reward: Known = 0.0
+
+    @property
+    def identification(self) -> tuple[str, ...]:
+        """What is assumed, and what rewards are relative to."""
+        return (
+            f"the reward of {self.anchor!r} is {in_words(self.anchor_reward)}: assumed, as no choice tells it",
+            self.relative(repr(self.anchor)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,19 +139,8 @@ class Normalised(Recovery, ABC):
 
 
 @dataclass(frozen=True, kw_only=True)
-class PQR(Normalised):
-    """Rewards from behaviour, given the reward of one action; see :class:`Recovery` for the other parameters.
-
-    Parameters
-    ----------
-    anchor : str
-        The action whose reward is known.
-    anchor_reward : float or callable
-        That reward: a number, or a function from states, shape (m, d), to numbers, shape (m,).
-    """
-
-    anchor: str
-    anchor_reward: Known = 0.0
+class PQR(Anchored, Normalised):
+    """Rewards from behaviour, and from that of the anchor on: Deep PQR; see :class:`Anchored` for the parameters."""
 
     def recover(self, data: Trajectories, log_policy: Function | None = None) -> RecoveredReward:
         """Recover rewards.
@@ -156,7 +173,7 @@ class PQR(Normalised):
         value = AnchoredValue(fixed.function, log_policy, anchor, self.scale)
         # Where a table knows how likely the anchor is, it may not know where it led: nobody was seen a period later.
         require_known(places, value(places), data, self.anchor)
-        expected = self._expected(data.only(data.followed), value)
+        expected = self.expected(data.only(data.followed), value)
         return RecoveredReward(
             method=f"PQR ({self.spoken})",
             citation="Geng, Nassif, Manzanares, Reppen and Sircar (2020), Deep PQR",
@@ -167,10 +184,7 @@ class PQR(Normalised):
             reward=LaterOff(value, log_policy, expected, self.scale, self.discount),
             value=value,
             fixed=fixed,
-            identification=(
-                f"the reward of {self.anchor!r} is {in_words(self.anchor_reward)}: assumed, as no choice tells it",
-                self.relative(repr(self.anchor)),
-            ),
+            identification=self.identification,
             remarks=(*data.remarks(), *rare(data, log_policy, anchor)),
             data=data,
             again=Again(self, data, log_policy),
@@ -192,13 +206,6 @@ class PQR(Normalised):
         flow = at(self.anchor_reward, data.states) + self.discount * surprise
         regression = family.regression(rows, data.next_states)
         return fixed_point(regression, flow, np.ones((len(flow), 1)), self.discount, family.iteration)
-
-    def _expected(self, data: Trajectories, value: Function) -> Function:
-        """Return the expected value of the next state, given state and action: the regression of step R."""
-        rows = Rows(data.states, data.actions, data.n_actions, data.weights)
-        regression = self.function_class.regression(rows, data.states[:1])
-        regression.fit(value(data.next_states))
-        return regression.function()
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,6 +246,28 @@ class Floored:
         """Return them at some states."""
         found = np.maximum(self.function(states), self.least)
         return np.where(can_be_taken(self.available, states, found.shape[1]), found, -np.inf)
+
+
+@dataclass(frozen=True, eq=False)
+class LogSum:
+    r""":math:`V(s) = \alpha\log\sum_a e^{Q(s, a)/\alpha}`.
+
+    Parameters
+    ----------
+    function : callable
+        Action values in units of the shocks' scale, shape (m, A).
+    scale : float
+    available : callable, optional
+    """
+
+    function: Function
+    scale: float
+    available: Can = None
+
+    def __call__(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, " m"]:
+        """Return values of some states."""
+        found = self.function(states)
+        return np.asarray(self.scale * worth(found, can_be_taken(self.available, states, found.shape[1]))[0])
 
 
 @dataclass(frozen=True, eq=False)

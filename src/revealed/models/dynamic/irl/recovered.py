@@ -127,6 +127,15 @@ class RecoveredReward:
         return Sweep(self.labels, tuple(map(_told, anchor_reward)), before, changes)
 
 
+def require_discounting(discount: float, scale: float) -> None:
+    """Raise SpecificationError unless a discount factor and a scale of shocks give values without end."""
+    if not 0 <= discount < 1:
+        remedy = "give one from 0 to below 1"
+        raise SpecificationError(f"a discount factor of {discount!r} has no value without end; {remedy}")
+    if not (scale > 0 and np.isfinite(scale)):
+        raise SpecificationError(f"the scale must be a finite number above zero, not {scale!r}")
+
+
 @dataclass(frozen=True, eq=False)
 class Sweep:
     """How rewards at the states seen change with what was known beforehand.

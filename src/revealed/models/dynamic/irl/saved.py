@@ -62,11 +62,9 @@ _PARTS: tuple[type, ...] = (
     boosting.Bins,
     estimated.EstimatedProcess,
     estimated.Led,
-    estimated.LogWorth,
     estimated.NothingKnown,
     estimated.Powers,
     estimated.Worth,
-    estimated.WorthOfAll,
     finite.AgainOn,
     finite.FirstColumn,
     finite.WhereChosen,
@@ -75,7 +73,6 @@ _PARTS: tuple[type, ...] = (
     genpqr.MeanOff,
     gladius.Afresh,
     gladius.GLADIUS,
-    gladius.LogSum,
     iteration.Fixed,
     maxent.LinearReward,
     neural.LogNetwork,
@@ -88,6 +85,7 @@ _PARTS: tuple[type, ...] = (
     pqr.AnchoredValue,
     pqr.Floored,
     pqr.LaterOff,
+    pqr.LogSum,
     pqr.PQR,
     pqr.Restricted,
     pqr.Usual,
@@ -164,15 +162,6 @@ def _made(reading: _Reading, data: Any, wanted: Mapping[str, type]) -> dict[str,
     if not (isinstance(found, dict) and all(isinstance(found[name], made) for name, made in wanted.items())):
         raise TypeError("other parts than such a file has")
     return found
-
-
-def is_saved(path: str | os.PathLike[str]) -> bool:
-    """Return whether a file is of this form, by its first letters."""
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(2) == b"PK"
-    except OSError:
-        return False
 
 
 class _Writing:
