@@ -21,10 +21,11 @@ from jaxtyping import Float, Int
 from scipy.special import chdtrc
 
 from revealed.answer.base import Answer, require_whole, unique
-from revealed.answer.interval import fit_warnings, quantile, require_level
+from revealed.answer.interval import fit_warnings
 from revealed.answer.population import in_memory, population_of
 from revealed.answer.table import Column, Table
 from revealed.choices.log import ChoiceLog
+from revealed.evidence.level import quantile, require_level
 from revealed.models.fit import Fit
 
 #: Cases whose probabilities by bin are held at a time.

@@ -17,12 +17,13 @@ from revealed.answer.base import require_whole, unique
 from revealed.answer.change import Change
 from revealed.answer.cohort import Paths, expected_paths, steady_after
 from revealed.answer.grammar import read_change
-from revealed.answer.interval import Estimate, require_level
+from revealed.answer.interval import Estimate
 from revealed.answer.over_time import PAID, OverTime, SegmentOverTime, Series
 from revealed.answer.population import EVERYONE
 from revealed.answer.scenario import Scenario
 from revealed.choices.expression import Labels, evaluate
 from revealed.errors import SpecificationError
+from revealed.evidence.level import require_level
 from revealed.models.dynamic.bootstrap import Bootstrap
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.free import FreeReward, RecoveredFit
@@ -335,10 +336,9 @@ def _cohorts(fit: DynamicFit | RecoveredFit, start: Start) -> tuple[Float[np.nda
 
 def _place(fit: DynamicFit | RecoveredFit, name: str) -> int:
     place = fit.index(name)
-    if isinstance(fit, RecoveredFit):
-        fit.index(name)
-    if not fit[name] < 0:
-        raise SpecificationError(f"money costs utility, so {name!r} must be below zero, and is {fit[name]:.4g}")
+    value = fit.params[place]
+    if not value < 0:
+        raise SpecificationError(f"money costs utility, so {name!r} must be below zero, and is {value:.4g}")
     return place
 
 

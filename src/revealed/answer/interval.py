@@ -16,11 +16,12 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Bool, Float
-from scipy.special import expit, logit, ndtri
+from scipy.special import expit, logit
 
 from revealed.answer.base import require_whole
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence import Status
+from revealed.evidence.level import quantile, require_level
 from revealed.models.estimate import region_of
 from revealed.models.fit import Fit
 
@@ -168,17 +169,6 @@ def draws_of(fit: Fit, covariance: Float[np.ndarray, "K K"], options: IntervalOp
     noise = np.random.default_rng(options.seed).standard_normal((options.draws, len(values)))
     region = region_of(fit.model, fit.names)
     return np.asarray(np.clip(fit.params + noise @ root.T, region.lower, region.upper))
-
-
-def quantile(level: float) -> float:
-    """Return how many standard errors a two-sided normal interval reaches."""
-    return float(ndtri(0.5 * (1 + level)))
-
-
-def require_level(level: float) -> None:
-    """Raise SpecificationError unless a confidence level lies between 0 and 1."""
-    if not isinstance(level, int | float | np.floating) or not 0 < level < 1:
-        raise SpecificationError(f"a level must lie between 0 and 1, such as 0.95, not {level!r}")
 
 
 def fit_warnings(fit: Fit) -> list[str]:

@@ -15,17 +15,10 @@ import numpy as np
 from jaxtyping import Float
 
 from revealed.answer.base import Answer, unique
-from revealed.answer.interval import (
-    METHODS,
-    Estimate,
-    Estimates,
-    IntervalOptions,
-    fit_messages,
-    quantile,
-    require_level,
-)
+from revealed.answer.interval import METHODS, Estimate, Estimates, IntervalOptions, fit_messages
 from revealed.answer.table import Cell, Column, Table
 from revealed.errors import SpecificationError, nearest
+from revealed.evidence.level import quantile, require_level
 from revealed.models.blp import BlpFit, World
 
 #: A step of a parameter for differences, in its standard errors.

@@ -32,14 +32,13 @@ from revealed.answer.interval import (
     fit_warnings,
     interval_assumptions,
     intervals,
-    quantile,
-    require_level,
 )
 from revealed.answer.linear import read_linear
 from revealed.answer.marginal import enters, marginal_utility
 from revealed.answer.random_cost import mean_worths, needs_means, require_means
 from revealed.answer.table import Column, Table
 from revealed.errors import SpecificationError, nearest
+from revealed.evidence.level import quantile, require_level
 from revealed.models.fit import Fit
 
 METHODS = ("delta", "krinsky-robb", "fieller")

@@ -5,10 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+from jaxtyping import Float
+
 from revealed.answer.base import json_ready
-from revealed.answer.interval import require_level
 from revealed.answer.table import Column, Table
+from revealed.evidence.level import require_level
 from revealed.models.dynamic.fit import DynamicFit
+from revealed.models.dynamic.process import DecisionProcess
 from revealed.report.content import Block, Code, Facts, Section, Text, Tone
 from revealed.report.shown import Shown, alerts_of
 from revealed.report.summary import EstimateRow, estimated_row, row_without_error, table_of_estimates
@@ -65,12 +69,11 @@ class DynamicSummary(Shown):
         alerts = alerts_of(self.messages, tone)
         formulas = "\n".join(f"{action}: {formula}" if action else formula for action, formula in self.formulas)
         blocks: tuple[Block, ...] = (*alerts, Facts(self.facts), Text("Reward", "note"), Code(formulas))
-        shares = Table("", (Column("action", "text"), Column("share of choices", "share")), self.shares)
         table = self.table()
         return (
             Section(self.title, blocks),
             Section("Estimates", (Table("", table.columns, table.rows, table.notes),)),
-            Section("Observed choices", (Table("", shares.columns, shares.rows, (f"Method: {self.citation}.",)),)),
+            observed(self.shares, self.citation),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -92,6 +95,28 @@ class DynamicSummary(Shown):
         return {key: json_ready(value) for key, value in data.items()}
 
 
+def observed(shares: tuple[tuple[str, float], ...], citation: str) -> Section:
+    """Return how often each action was taken, as a section of a report that ends with the method."""
+    columns = (Column("action", "text"), Column("share of choices", "share"))
+    return Section("Observed choices", (Table("", columns, shares, (f"Method: {citation}.",)),))
+
+
+def shares_of(actions: tuple[str, ...], taken: Float[np.ndarray, "S A"]) -> tuple[tuple[str, float], ...]:
+    """Return how often each action was taken, of all choices."""
+    times = taken.sum(axis=0)
+    return tuple(zip(actions, (times / times.sum()).tolist(), strict=True))
+
+
+def facts_of(process: DecisionProcess, taken: Float[np.ndarray, "S A"]) -> list[tuple[str, str]]:
+    """Return what a process is like, and how much of it was seen."""
+    seen, columns = int((taken.sum(axis=1) > 0).sum()), ", ".join(process.space.columns)
+    ends = "for ever" if process.horizon is None else f"to a horizon of {process.horizon:,} periods"
+    return [
+        ("States", f"{process.n_states:,}, {seen:,} of them seen ({columns})"),
+        ("Discount factor", f"{process.discount:g} a period, {ends}"),
+    ]
+
+
 def summarise_over_time(fit: DynamicFit, *, errors: str | None = None, level: float = 0.95) -> DynamicSummary:
     """Return the summary of a fit of a decision process.
 
@@ -111,7 +136,6 @@ def summarise_over_time(fit: DynamicFit, *, errors: str | None = None, level: fl
     require_level(level)
     kind = errors or fit.errors
     shown = fit.standard_errors(kind)
-    taken = fit.linear.counts.sum(axis=0)
     return DynamicSummary(
         title=fit.method,
         citation=fit.citation,
@@ -122,7 +146,7 @@ def summarise_over_time(fit: DynamicFit, *, errors: str | None = None, level: fl
         rows=tuple(_row(fit, place, float(shown[place]), level) for place in range(len(fit.names))),
         errors=kind,
         level=level,
-        shares=tuple(zip(fit.process.actions, (taken / taken.sum()).tolist(), strict=True)),
+        shares=shares_of(fit.process.actions, fit.linear.counts),
         assumptions=fit.assumptions,
         notes=(_ERRORS[kind].format(persons=f"{fit.n_persons:,}"),),
     )
@@ -138,14 +162,11 @@ def _row(fit: DynamicFit, place: int, error: float, level: float) -> EstimateRow
 
 
 def _facts(fit: DynamicFit) -> tuple[tuple[str, str], ...]:
-    process, visited = fit.process, int((fit.linear.counts.sum(axis=1) > 0).sum())
-    ends = "for ever" if process.horizon is None else f"to a horizon of {process.horizon:,} periods"
     status = fit.status
     facts = [
         ("Choices", f"{fit.n_observations:,}"),
         ("Decision makers", f"{fit.n_persons:,}"),
-        ("States", f"{process.n_states:,}, {visited:,} of them seen ({', '.join(process.space.columns)})"),
-        ("Discount factor", f"{process.discount:g} a period, {ends}"),
+        *facts_of(fit.process, fit.linear.counts),
         ("Log-likelihood of choices", f"{fit.log_likelihood:,.3f}"),
     ]
     if fit.transition_log_likelihood is not None:

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from revealed.answer.base import json_ready
-from revealed.answer.interval import require_level
 from revealed.answer.table import Column, Table
+from revealed.evidence.level import require_level
 from revealed.models.blp.fit import BlpFit
 from revealed.report.content import Block, Code, Facts, Section
 from revealed.report.shown import Shown, alerts_of

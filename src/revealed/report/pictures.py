@@ -18,10 +18,11 @@ import numpy as np
 
 from revealed.answer.calibration import Calibration
 from revealed.answer.demand import DemandCurve
-from revealed.answer.interval import Estimate, quantile
+from revealed.answer.interval import Estimate
 from revealed.answer.population import EVERYONE
 from revealed.answer.whatif import WhatIf
 from revealed.errors import OutputError
+from revealed.evidence.level import quantile
 from revealed.files import write_whole
 from revealed.models.fit import Fit
 from revealed.report.content import Picture

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from revealed.answer.base import json_ready
-from revealed.answer.interval import quantile, require_level
 from revealed.answer.table import Cell, Column, Table
+from revealed.evidence.level import quantile, require_level
 from revealed.models.dynamic.free import RecoveredFit
 from revealed.report.content import Facts, Section
+from revealed.report.dynamic import facts_of, observed, shares_of
 from revealed.report.shown import Shown, alerts_of
 
 #: States shown; JSON has all.
@@ -86,7 +87,7 @@ class RecoveredSummary(Shown):
             Column(f"{percent} low"),
             Column(f"{percent} high"),
         )
-        first = list(dict.fromkeys(row.state for row in self.rows))[:states]
+        first = set(list(dict.fromkeys(row.state for row in self.rows))[:states])
         rows: list[tuple[Cell, ...]] = [
             (row.state, row.action, round(row.seen), row.reward, row.error, row.low, row.high)
             for row in self.rows
@@ -99,11 +100,10 @@ class RecoveredSummary(Shown):
     def sections(self) -> tuple[Section, ...]:
         """Return the summary as sections of a report."""
         alerts = alerts_of(self.messages, "warning" if self.sound else "alert")
-        columns = (Column("action", "text"), Column("share of choices", "share"))
         return (
             Section(self.title, (*alerts, Facts(self.facts))),
             Section("Rewards", (self.table(_SHOWN),)),
-            Section("Observed choices", (Table("", columns, self.shares, (f"Method: {self.citation}.",)),)),
+            observed(self.shares, self.citation),
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -140,13 +140,12 @@ def summarise_recovered(fit: RecoveredFit, *, level: float = 0.95) -> RecoveredS
     require_level(level)
     half = quantile(level)
     process, taken = fit.process, fit.taken
-    columns = ", ".join(process.space.columns)
     seen = taken.sum(axis=1)
     rows = []
     for state in np.argsort(-seen, kind="stable"):
+        label = process.space.label(int(state))
         for action in np.flatnonzero(process.mask[state]):
             value, error = float(fit.reward[state, action]), float(fit.standard_errors[state, action])
-            label = process.space.label(int(state))
             count = float(taken[state, action])
             row = (value, error, value - half * error, value + half * error)
             rows.append(RewardRow(label, process.actions[action], count, *row))
@@ -163,13 +162,12 @@ def summarise_recovered(fit: RecoveredFit, *, level: float = 0.95) -> RecoveredS
         facts=(
             ("Choices", f"{seen.sum():,.0f}"),
             ("Decision makers", f"{fit.n_persons:,}"),
-            ("States", f"{process.n_states:,}, {int((seen > 0).sum()):,} of them seen ({columns})"),
-            ("Discount factor", f"{process.discount:g} a period, for ever"),
+            *facts_of(process, taken),
         ),
         rows=tuple(rows),
         states=process.n_states,
         level=level,
-        shares=tuple(zip(process.actions, (taken.sum(axis=0) / seen.sum()).tolist(), strict=True)),
+        shares=shares_of(process.actions, taken),
         assumptions=fit.assumptions,
         notes=(notes,),
     )

@@ -12,8 +12,9 @@ from scipy.special import ndtr
 
 from revealed.answer.base import json_ready
 from revealed.answer.goodness import Goodness, goodness
-from revealed.answer.interval import IntervalOptions, intervals, quantile, require_level
+from revealed.answer.interval import IntervalOptions, intervals
 from revealed.answer.table import Cell, Column, Table
+from revealed.evidence.level import quantile, require_level
 from revealed.models.fit import Fit
 from revealed.report.content import Block, Code, Facts, Section, Text, Tone
 from revealed.report.numbers import number_as_text

@@ -13,10 +13,10 @@ import numpy as np
 from jaxtyping import Float
 
 from revealed.answer.base import require_whole
-from revealed.answer.interval import quantile
 from revealed.answer.offpolicy.parts import Groups, Parts, Rows
 from revealed.answer.offpolicy.totals import Totals, gradient_of, values_of
 from revealed.errors import SpecificationError
+from revealed.evidence.level import quantile
 
 #: The bootstrap first throws persons at random into this many lots if there are more; see :class:`Bootstrap`.
 MOST_LOTS = 20_000

@@ -10,7 +10,6 @@ import numpy as np
 from jaxtyping import Bool
 
 from revealed.answer.base import unique
-from revealed.answer.interval import require_level
 from revealed.answer.offpolicy.direct import MODEL_ERROR
 from revealed.answer.offpolicy.doubly_robust import DoublyRobust
 from revealed.answer.offpolicy.estimator import Estimator
@@ -28,6 +27,7 @@ from revealed.answer.offpolicy.value import PolicyValue, PolicyValues
 from revealed.answer.offpolicy.weighting import InversePropensity
 from revealed.choices.feedback import Feedback
 from revealed.errors import SpecificationError
+from revealed.evidence.level import require_level
 
 _FUTURE = "who comes and what they like stays as in the log"
 _NO_WEIGHT = "no weight is left: every row is one that the policy never shows, or whose weight was switched off"

@@ -21,7 +21,6 @@ from typing import Any, ClassVar
 import numpy as np
 from jaxtyping import Float
 
-from revealed.answer.interval import require_level
 from revealed.answer.offpolicy.compare import LOGGED, PolicyComparison, comparison_of
 from revealed.answer.offpolicy.intervals import Interval, Normal, Unsure
 from revealed.answer.offpolicy.judged import Judged
@@ -34,6 +33,7 @@ from revealed.answer.offpolicy.totals import bounded
 from revealed.answer.offpolicy.value import PolicyValue
 from revealed.choices.feedback import Feedback
 from revealed.errors import DataError, Problem, SpecificationError
+from revealed.evidence.level import require_level
 
 _PROPENSITIES = "the propensities are those with which slates were shown"
 #: How far probabilities may be from summing to one.

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtri
 
 from revealed.errors import DataError, SpecificationError
+from revealed.evidence.level import quantile, require_level
 from revealed.models.dynamic.bootstrap import Told, redrawn
 from revealed.models.dynamic.irl.recovered import RecoveredReward
 from revealed.models.dynamic.irl.trajectories import Trajectories
@@ -42,7 +42,8 @@ class Spread:
         SpecificationError
             For a level that is not between 0 and 1.
         """
-        half = quantile_of(level) * self.standard_error
+        require_level(level)
+        half = quantile(level) * self.standard_error
         return self.value - half, self.value + half
 
 
@@ -121,19 +122,6 @@ def bootstrapped_reward(
     if len(kept) < 2:
         raise SpecificationError(f"only {len(kept)} of {draws} draws could be recovered: too few persons to tell")
     return RewardBootstrap(found, tuple(kept), failed)
-
-
-def quantile_of(level: float) -> float:
-    """Return how many standard errors a two-sided interval goes to each side.
-
-    Raises
-    ------
-    SpecificationError
-        For a level that is not between 0 and 1.
-    """
-    if not 0 < level < 1:
-        raise SpecificationError(f"the level of an interval must be between 0 and 1, not {level!r}")
-    return float(ndtri((1 + level) / 2))
 
 
 def _redrawn(data: Trajectories, draws: int, seed: int) -> Iterator[Trajectories]:

@@ -26,7 +26,7 @@ from jaxtyping import Float
 from scipy.linalg import solve_triangular
 
 from revealed.errors import DataError, Problem, SpecificationError
-from revealed.models.dynamic.irl.bootstrap import quantile_of
+from revealed.evidence.level import quantile, require_level
 from revealed.models.dynamic.irl.function_class import Function, Rows
 from revealed.models.dynamic.irl.iteration import fixed_point
 from revealed.models.dynamic.irl.neural import folds_of
@@ -71,7 +71,8 @@ class Debiased:
         SpecificationError
             For a level that is not between 0 and 1.
         """
-        half = quantile_of(level) * self.standard_error
+        require_level(level)
+        half = quantile(level) * self.standard_error
         return self.value - half, self.value + half
 
 
