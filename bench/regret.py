@@ -25,9 +25,9 @@ from bench.stores import FAMILIES, FIRST
 
 DEFAULT = "ours:Thompson"
 OURS = (DEFAULT, "ours:Wide", "ours:Upper", "ours:Best")
-#: A second or two for a run: like ours, twice as many seeds.
+#: A few seconds for a run: like ours, twice as many seeds.
 QUICK = ("with_numpy:Draw", "with_numpy:Random", "with_bayesianbandits:Thompson")
-#: Ten seconds, and near ours.
+#: Ten seconds, but near ours: as many seeds as ours, to tell them apart.
 NEAR = ("with_bayesianbandits:Upper",)
 #: Six seconds: a fifth of the rounds outside the main worlds.
 USUAL = (
@@ -53,7 +53,7 @@ def tasks_in(world: str, n_seeds: int, n_rounds: int) -> list[Task]:
     few, many, main = tuple(range(n_seeds)), tuple(range(2 * n_seeds)), world in MAIN
     part = n_rounds // 5
     tasks = [Task(which, world, n_rounds, many) for which in QUICK]
-    tasks += [Task(which, world, n_rounds, few) for which in NEAR]
+    tasks += [Task(which, world, n_rounds, many) for which in NEAR]
     tasks += [Task(which, world, n_rounds if main else part, few) for which in USUAL]
     whole = world == "reference"
     tasks += [Task(which, world, n_rounds if whole else part, few) for which in (SLOW if main else SLOW[:1])]
