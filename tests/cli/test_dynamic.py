@@ -160,7 +160,11 @@ def test_a_row_a_month_with_columns_that_move_by_themselves(invoke: Invoke, plan
         (("--states", "plan=none|some", "--renewal", "join"), 4, "goes with --estimator ccp"),
         (("--states", "plan=none|some", "--basis", "C(plan)"), 4, "goes with --estimator td"),
         (("--states", "plan=none|some", "--estimator", "td"), 4, "say what values are made of"),
-        (("--states", "plan=none|some", "--draws", "5"), 4, "--draws goes with pqr and genpqr, not with npl"),
+        (
+            ("--states", "plan=none|some", "--behaviour", "table"),
+            4,
+            "--behaviour goes with pqr and genpqr, not with npl",
+        ),
         (("--states", "plan=none|some", "--estimator", "pqr"), 4, "--reward goes with a formula, and pqr has none"),
         (("--states", "plan=none|some", "--available", "join"), 4, "a colon and a condition"),
         (("--states", "plan=none|some", "--discount", "1"), 4, "no value without end"),
@@ -186,7 +190,7 @@ def test_what_cannot_be_is_refused(
         (("--estimator", "pqr", "--anchor", "wait", "--smooth", "table:2"), 4, "write table, polynomial"),
         (("--estimator", "pqr", "--anchor", "wait", "--horizon", 9), 4, "need a process that never ends"),
         (("--estimator", "pqr", "--anchor", "wait", "--anchor-reward", "nan"), 4, "must be a finite number"),
-        (("--estimator", "pqr", "--anchor", "wait", "--draws", 1), 4, "say --draws 0"),
+        (("--estimator", "pqr", "--anchor", "wait", "--draws", 1), 4, "0 is none"),
     ],
 )
 def test_rewards_without_a_formula_that_cannot_be(

@@ -14,6 +14,7 @@ import numpy as np
 from jaxtyping import Float
 
 from revealed.answer.base import require_whole, unique
+from revealed.answer.chance import draws_of, respread
 from revealed.answer.change import Change
 from revealed.answer.cohort import Paths, expected_paths, steady_after
 from revealed.answer.grammar import read_change
@@ -25,6 +26,7 @@ from revealed.choices.expression import Labels, evaluate
 from revealed.errors import SpecificationError
 from revealed.evidence.level import require_level
 from revealed.models.dynamic.bootstrap import Bootstrap
+from revealed.models.dynamic.draws import Drawn
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.free import FreeReward, RecoveredFit
 from revealed.models.dynamic.process import DecisionProcess
@@ -54,7 +56,7 @@ class World:
     linear: LinearReward | FreeReward
     payment: Float[np.ndarray, "S A"]
 
-    def known_as(self, fit: DynamicFit | RecoveredFit) -> World:
+    def known_as(self, fit: Drawn | RecoveredFit) -> World:
         """Return the world with the transitions, and the rewards where they have no formula, of another fit."""
         process = replace(self.process, transitions=fit.process.transitions)
         return replace(self, process=process, linear=self.linear.like(fit.linear))  # type: ignore[arg-type]
@@ -127,6 +129,7 @@ def over_time(
         The other world's process, where transitions differ: of the same states and actions.
     bootstrap : Bootstrap, optional
         Fits to persons drawn again: intervals then carry that transitions were estimated too, and ``draws`` is theirs.
+        By default those that the fit keeps, if any.
     options : OverTimeOptions, optional
 
     Raises
@@ -136,6 +139,10 @@ def over_time(
     """
     require_whole(periods, "periods", 1)
     options = options or OverTimeOptions()
+    if bootstrap is not None:
+        if process is not None:
+            raise SpecificationError("with process= the other world's transitions are given: a bootstrap has others")
+        fit = bootstrap.kept_in(fit) if isinstance(fit, DynamicFit) else fit
     horizon = fit.process.horizon
     if horizon is not None and periods > horizon:
         raise SpecificationError(f"{periods} periods, but the process ends after {horizon}")
@@ -152,8 +159,10 @@ def over_time(
     def measured(
         params: np.ndarray,
         near: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
-        known: DynamicFit | RecoveredFit | None = None,
+        known: Drawn | RecoveredFit | None = None,
+        shares: np.ndarray | None = None,
     ) -> _Both:
+        begin, mass = (cohorts, weight) if shares is None else respread(fit, cohorts, weight, shares)
         worlds: tuple[World, World] = (as_is, other)
         solutions: tuple[Solution | None, None] = (None, None)
         if known is not None:  # the world as it is has been solved where it was fitted
@@ -163,28 +172,26 @@ def over_time(
             for world, value, solution in zip(worlds, near, solutions, strict=True)
         ]
         lives = [
-            expected_paths(world.process, solution.policy, cohorts, periods, world.payment, number)
+            expected_paths(world.process, solution.policy, begin, periods, world.payment, number)
             for world, solution in zip(worlds, found, strict=True)
         ]
         values = [solution.value if solution.value.ndim == 1 else solution.value[0] for solution in found]
-        gain = cohorts @ (values[1] - values[0]) / (1.0 if worth is None else -params[worth])
-        return _Both(lives[0], lives[1], found[0], found[1], gain)
+        gain = begin @ (values[1] - values[0]) / (1.0 if worth is None else -params[worth])
+        return _Both(lives[0], lives[1], found[0], found[1], gain, mass / mass.sum())
 
     at = measured(fit.params)
     near = (at.solution_before.value, at.solution_after.value)
-    if isinstance(fit, RecoveredFit) and process is None and options.draws:
-        drawn = [measured(one.params, near, one) for one in fit.fits]
-    elif bootstrap is None:
-        drawn = [measured(params, near) for params in _draws(fit, options)]
-    elif process is not None:
-        raise SpecificationError("with process= the other world's transitions are given: a bootstrap has others")
+    wanted = bootstrap is not None or (process is None and options.draws and options.errors is None)
+    if wanted and fit.fits:
+        drawn = [measured(one.params, near, one, getattr(one, "shares", None)) for one in fit.fits]
     else:
-        drawn = [measured(one.params, near, one) for one in bootstrap.fits]
-    weights = np.concatenate([[weight / weight.sum()], np.eye(len(weight))])
-    names = (EVERYONE, *(start if isinstance(start, Mapping) else ()))
+        drawn = [
+            measured(params, near, shares=shares)
+            for params, shares in draws_of(fit, options.draws, options.seed, options.errors)
+        ]
     segments = tuple(
-        _segment(name, share, at, drawn, fit.process.actions, leaving is not None, paid is not None, options)
-        for name, share in zip(names, weights, strict=False)
+        _segment(name, place, at, drawn, fit.process.actions, leaving is not None, paid is not None, options)
+        for place, name in enumerate((EVERYONE, *(start if isinstance(start, Mapping) else ())), -1)
     )
     steady = [
         steady_after(world.process, solution.policy, cohorts * weight[:, None], _STEADY)
@@ -206,18 +213,19 @@ def over_time(
 
 @dataclass(frozen=True, eq=False)
 class _Both:
-    """Both worlds at some parameters."""
+    """Both worlds at some parameters; of all members, which share each cohort is."""
 
     before: Paths
     after: Paths
     solution_before: Solution
     solution_after: Solution
     gain: Float[np.ndarray, " G"]
+    weight: Float[np.ndarray, " G"]
 
 
 def _segment(
     name: str,
-    share: Float[np.ndarray, " G"],
+    place: int,
     at: _Both,
     drawn: list[_Both],
     actions: tuple[str, ...],
@@ -225,7 +233,10 @@ def _segment(
     pays: bool,
     options: OverTimeOptions,
 ) -> SegmentOverTime:
-    def measures(paths: Paths) -> dict[str, np.ndarray]:
+    def share_of(both: _Both) -> Float[np.ndarray, " G"]:
+        return both.weight if place < 0 else np.eye(len(both.weight))[place]
+
+    def measures(paths: Paths, share: Float[np.ndarray, " G"]) -> dict[str, np.ndarray]:
         mix = np.einsum("g,tga->at", share, paths.actions)
         found = dict(zip(actions, mix, strict=True))
         if pays:
@@ -234,10 +245,10 @@ def _segment(
             found["stayed"] = paths.stayed @ share
         return found
 
-    before, after = measures(at.before), measures(at.after)
-    many = [(measures(one.before), measures(one.after)) for one in drawn]
-    gains = np.array([one.gain @ share for one in drawn])
-    gain = float(at.gain @ share)
+    before, after = measures(at.before, share_of(at)), measures(at.after, share_of(at))
+    many = [(measures(one.before, share_of(one)), measures(one.after, share_of(one))) for one in drawn]
+    gains = np.array([one.gain @ share_of(one) for one in drawn])
+    gain = float(at.gain @ share_of(at))
     (low,), (high,) = _interval(gains[:, None], options.level) if len(gains) else ((np.nan,), (np.nan,))
     error = float(gains.std(ddof=1)) if len(gains) > 1 else float("nan")
     return SegmentOverTime(
@@ -266,16 +277,6 @@ def _interval(
     # Of n draws the k-th is at k / (n + 1): with few draws, other rules make intervals too short.
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0, method="weibull")
     return low, high
-
-
-def _draws(fit: DynamicFit | RecoveredFit, options: OverTimeOptions) -> Float[np.ndarray, "draws K"]:
-    spread = fit.covariance(options.errors)
-    if not options.draws or not len(fit.params) or not np.isfinite(spread).all():
-        return np.empty((0, len(fit.params)))
-    values, vectors = np.linalg.eigh(spread)
-    root = vectors * np.sqrt(np.maximum(values, 0.0))
-    normals = np.random.default_rng(options.seed).standard_normal((options.draws, len(fit.params)))
-    return np.asarray(fit.params + normals @ root.T)
 
 
 def _other_world(

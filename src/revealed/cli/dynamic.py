@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from revealed.cli.dynamic_again import AgainOptions, drawn_again, require_estimator, typed
 from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Json, Report, TextOptions
@@ -152,6 +153,7 @@ def dynamic(
     columns: PanelOptions,
     world: WorldOptions,
     reward: RewardOptions,
+    again: AgainOptions,
     free: FreeOptions,
     text: TextOptions,
     out: Annotated[
@@ -168,17 +170,23 @@ def dynamic(
     """
     screen = Screen(json)
     require_writable(report, out, reward.checkpoint)
+    require_together(reward, free, again)
     with screen.working(f"Reading {panel}"):
         seen = panel_of(panel, columns, text)
         transitions, process = process_of(seen, world)
+
+    def mover(some: Panel) -> EstimatedTransitions:
+        return moved_of(some, world)
+
     fitted: DynamicFit | RecoveredFit
     if reward.estimator in RECOVERING:
-        require_no_formula(reward, reward.estimator)
         with screen.working("Recovering"):
-            fitted = recovered(free, reward.estimator, reward.anchor, seen, process, lambda some: moved_of(some, world))
+            fitted = recovered(free, reward.estimator, reward.anchor, seen, process, mover, again)
+    elif again.types is not None:
+        fitted = typed(model_of(reward, seen.actions), seen, process, transitions, mover, again, screen)
     else:
-        require_no_options(free, reward.estimator)
         fitted = _estimated(reward, panel, seen, process, transitions, screen)
+        fitted = drawn_again(model_of(reward, seen.actions), fitted, seen, process, mover, again, screen)
     summary = fitted.summary()
     screen.show(summary)
     if out is not None:
@@ -188,6 +196,15 @@ def dynamic(
     screen.document({"fit": str(out) if out else None, **summary.to_dict()})
     if not summary.sound:
         raise typer.Exit(NOT_SOUND)
+
+
+def require_together(reward: RewardOptions, free: FreeOptions, again: AgainOptions) -> None:
+    """Raise SpecificationError for options that do not go together, before the panel is read."""
+    if reward.estimator in RECOVERING:
+        require_no_formula(reward, reward.estimator)
+    else:
+        require_no_options(free, reward.estimator)
+    require_estimator(again, reward.estimator, reward.checkpoint)
 
 
 def _estimated(

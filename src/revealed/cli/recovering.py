@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from revealed.cli.dynamic_again import DRAWS, AgainOptions
 from revealed.errors import SpecificationError, nearest
 
 if TYPE_CHECKING:
@@ -23,7 +24,6 @@ _CLASSES = {"table": False, "polynomial": True, "neural": False}
 #: Options of a formula, which rewards without one have no use for.
 _OF_FORMULAS = ("reward", "renewal", "basis", "fix", "bound", "ridge", "checkpoint")
 _BEHAVIOUR = "polynomial:2"
-_DRAWS = 50
 
 
 @dataclass(frozen=True)
@@ -55,18 +55,6 @@ class FreeOptions:
             rich_help_panel=_PANEL,
         ),
     ] = None
-    draws: Annotated[
-        int | None,
-        typer.Option(
-            help=f"Draws of the bootstrap by person; 0 for no intervals. (default: {_DRAWS})",
-            min=0,
-            metavar="N",
-            rich_help_panel=_PANEL,
-        ),
-    ] = None
-    seed: Annotated[
-        int | None, typer.Option(help="Of the draws. (default: 0)", min=0, metavar="N", rich_help_panel=_PANEL)
-    ] = None
 
 
 def require_no_options(options: FreeOptions, estimator: str) -> None:
@@ -90,6 +78,7 @@ def recovered(
     panel: Panel,
     process: DecisionProcess,
     mover: Callable[[Panel], EstimatedTransitions],
+    again: AgainOptions,
 ) -> RecoveredFit:
     """Return the rewards that a panel tells of.
 
@@ -119,8 +108,8 @@ def recovered(
         process,
         mover,
         smooth=None if options.smooth is None else class_of(options.smooth, "--smooth"),
-        draws=_DRAWS if options.draws is None else options.draws,
-        seed=options.seed or 0,
+        draws=DRAWS if again.bootstrap is None else again.bootstrap,
+        seed=again.seed,
     )
 
 

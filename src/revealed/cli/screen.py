@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +56,11 @@ class Screen:
             sys.stdout.write(json_text(data) + "\n")
 
     @contextmanager
-    def working(self, what: str) -> Iterator[Callable[[int, int | None], None] | None]:
-        """Show that work goes on, on a terminal's stderr; yield what to tell of cases done, None where nobody looks."""
+    def working(self, what: str, each: str = "") -> Iterator[Passes | None]:
+        """Show that work goes on, on a terminal's stderr; yield what to tell of cases done, None where nobody looks.
+
+        Where it is no pass over cases, ``each`` says what is counted.
+        """
         if not sys.stderr.isatty():
             yield None
             return
@@ -72,24 +75,26 @@ class Screen:
         patience.daemon = True
         patience.start()
         try:
-            yield _Passes(bars, what)
+            yield Passes(bars, what, each)
         finally:
             patience.cancel()
             patience.join()
             bars.stop()
 
 
-class _Passes:
+class Passes:
     """Tells of passes over a log: which it is and how far it has come."""
 
-    def __init__(self, bars: Bars, what: str) -> None:
+    def __init__(self, bars: Bars, what: str, each: str = "") -> None:
         self.bars = bars
         self.what = what
+        self.each = each
         self.done = 0
         self.shown = 0.0
         self.task = bars.add_task(what, total=None)
 
     def __call__(self, done: int, total: int | None) -> None:
+        """Tell that so many more of all are done."""
         self.done += done
         now = time.monotonic()
         if not total or now - self.shown < 0.05:
@@ -97,7 +102,13 @@ class _Passes:
         self.shown = now
         passes, within = divmod(self.done, total)
         description = f"{self.what}, pass {passes + 1} over {total:,} cases"
+        if self.each:
+            description, within = f"{self.what}, {self.done:,} of {total:,} {self.each}", self.done
         self.bars.update(self.task, description=description, completed=within, total=total)
+
+    def say(self, text: str) -> None:
+        """Show how far it has come, in words."""
+        self.bars.update(self.task, description=f"{self.what}, {text}")
 
 
 def complain(message: str) -> None:

@@ -14,6 +14,7 @@ from revealed.evidence.level import require_level
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.report.content import Block, Code, Facts, Section, Text, Tone
+from revealed.report.dynamic_types import table_of_types
 from revealed.report.shown import Shown, alerts_of
 from revealed.report.summary import EstimateRow, estimated_row, row_without_error, table_of_estimates
 
@@ -21,6 +22,7 @@ _ERRORS = {
     "classic": "Classic standard errors, from the information: right if the model is.",
     "robust": "Robust standard errors by choice (Huber 1967, White 1982).",
     "clustered": "Standard errors clustered by person ({persons} clusters): choices of one may depend on each other.",
+    "bootstrap": "Standard errors by drawing persons again ({persons} persons, {draws} draws).",
 }
 
 
@@ -44,6 +46,8 @@ class DynamicSummary(Shown):
     shares : tuple of (str, float)
         How often each action was taken.
     assumptions, notes : tuple of str
+    types : Table, optional
+        The share and the parameters of each type, where there are types that nobody observes.
     """
 
     title: str
@@ -58,6 +62,7 @@ class DynamicSummary(Shown):
     shares: tuple[tuple[str, float], ...]
     assumptions: tuple[str, ...]
     notes: tuple[str, ...]
+    types: Table | None = None
 
     def table(self) -> Table:
         """Return the estimates, one row per parameter."""
@@ -73,6 +78,7 @@ class DynamicSummary(Shown):
         return (
             Section(self.title, blocks),
             Section("Estimates", (Table("", table.columns, table.rows, table.notes),)),
+            *(() if self.types is None else (Section("Types", (self.types,)),)),
             observed(self.shares, self.citation),
         )
 
@@ -92,6 +98,8 @@ class DynamicSummary(Shown):
             "assumptions": self.assumptions,
             "notes": self.notes,
         }
+        if self.types is not None:
+            data["types"] = self.types.to_dict()
         return {key: json_ready(value) for key, value in data.items()}
 
 
@@ -148,7 +156,8 @@ def summarise_over_time(fit: DynamicFit, *, errors: str | None = None, level: fl
         level=level,
         shares=shares_of(fit.process.actions, fit.linear.counts),
         assumptions=fit.assumptions,
-        notes=(_ERRORS[kind].format(persons=f"{fit.n_persons:,}"),),
+        notes=(_ERRORS[kind].format(persons=f"{fit.n_persons:,}", draws=0 if fit.draws is None else len(fit.draws)),),
+        types=table_of_types(fit, kind),
     )
 
 
@@ -163,14 +172,15 @@ def _row(fit: DynamicFit, place: int, error: float, level: float) -> EstimateRow
 
 def _facts(fit: DynamicFit) -> tuple[tuple[str, str], ...]:
     status = fit.status
+    likelihood = fit.log_likelihood if fit.types is None else fit.types.log_likelihood
     facts = [
         ("Choices", f"{fit.n_observations:,}"),
         ("Decision makers", f"{fit.n_persons:,}"),
         *facts_of(fit.process, fit.linear.counts),
-        ("Log-likelihood of choices", f"{fit.log_likelihood:,.3f}"),
+        ("Log-likelihood of choices", f"{likelihood:,.3f}"),
     ]
     if fit.transition_log_likelihood is not None:
-        facts.append(("… and of moves", f"{fit.full_log_likelihood:,.3f}"))
+        facts.append(("… and of moves", f"{likelihood + fit.transition_log_likelihood:,.3f}"))
     steps = len(fit.trail)
     several = f", {steps} outer step{'s' if steps != 1 else ''}" if steps else ""
     passes = f"{status.passes} pass{'es' if status.passes != 1 else ''}{several}"

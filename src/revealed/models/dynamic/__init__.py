@@ -15,7 +15,7 @@ from revealed.models.dynamic.solve import Solution, SolveOptions, solved
 from revealed.models.dynamic.space import StateSpace
 from revealed.models.dynamic.temporal import TemporalDifference
 from revealed.models.dynamic.transitions import Counted, EstimatedTransitions, by_columns, by_increments, counted
-from revealed.models.dynamic.types import TypesFit, UnobservedTypes
+from revealed.models.dynamic.types import TypesFit, UnobservedTypes, bootstrapped_types
 
 __all__ = [
     "Bootstrap",
@@ -39,6 +39,7 @@ __all__ = [
     "TypesFit",
     "UnobservedTypes",
     "bootstrapped",
+    "bootstrapped_types",
     "by_columns",
     "by_increments",
     "counted",

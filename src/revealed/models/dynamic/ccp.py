@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from revealed.evidence import NewtonOptions
-from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.model import DynamicModel
+from revealed.models.dynamic.likelihood import Seen
+from revealed.models.dynamic.model import LEFT_OUT, DynamicModel, Estimated, Near
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.pseudo import (
@@ -28,10 +28,10 @@ from revealed.models.dynamic.pseudo import (
     renewal_of,
     require_stationary,
 )
+from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import solved
-from revealed.models.dynamic.transitions import EstimatedTransitions
 
-_TWO_STEPS = "standard errors leave out that behaviour was estimated first; a bootstrap by person has it in"
+_TWO_STEPS = f"{LEFT_OUT} that behaviour was estimated first; a bootstrap by person has it in"
 
 
 @dataclass(frozen=True)
@@ -49,26 +49,29 @@ class ConditionalChoice(DynamicModel):
     renewal: str | None = None
     smoothing: float = 1.0
 
+    lean: ClassVar[tuple[str, ...]] = (_TWO_STEPS,)
     title: ClassVar[str] = "Conditional choice probabilities"
     citation: ClassVar[str] = "Hotz and Miller (1993), Conditional choice probabilities"
 
-    def fit(
-        self,
-        panel: Panel,
-        process: DecisionProcess,
-        *,
-        transitions: EstimatedTransitions | None = None,
-        options: NewtonOptions | None = None,
-    ) -> DynamicFit:
-        """Estimate; see :meth:`DynamicModel.fit`."""
+    def require(self, process: DecisionProcess) -> None:
+        """Raise SpecificationError for a process with a horizon."""
         require_stationary(process, self.title)
+
+    def estimated(
+        self,
+        panel: Panel,  # noqa: ARG002
+        process: DecisionProcess,
+        linear: LinearReward,
+        seen: Seen,
+        options: NewtonOptions | None = None,
+        near: Near = None,
+    ) -> Estimated:
+        """Estimate; see :meth:`DynamicModel.estimated`."""
         renewal = None if self.renewal is None else renewal_of(process, self.renewal)
-        linear, seen = self.bound(panel, process)
         behaviour = frequencies(seen, process, self.smoothing)
         if renewal is None:
             pseudo = by_valuation(process, linear, behaviour)
         else:
             pseudo = by_finite_dependence(process, linear, behaviour, renewal)
-        maximum = climbed(self, process, linear, seen, pseudo, self.begin(linear.names), options)
-        fit = self.conclude(panel, process, linear, maximum, solved(process, linear.of(maximum.params)), transitions)
-        return fit.leaning_on(_TWO_STEPS)
+        maximum, policies = climbed(self, process, linear, seen, pseudo, self.begin(linear.names, near), options)
+        return Estimated(maximum, policies, solved(process, linear.of(maximum.params)))

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,10 @@ from revealed.doors import door
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence import Evidence, Status
 from revealed.files import load_saved, write_whole
+from revealed.models.dynamic.draws import Drawn, Draws, TypeShares
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward
-from revealed.models.dynamic.solve import Solution
+from revealed.models.dynamic.solve import Solution, solved
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -35,7 +37,7 @@ class DynamicFit:
         Of the choices, at the estimates.
     status : Status
     covariances : mapping
-        ``{kind: (K, K)}``: classic, robust, and clustered by person.
+        ``{kind: (K, K)}``: classic, robust, clustered by person, and by a bootstrap where there are draws.
     free : ndarray of bool, shape (K,)
     solution : Solution
         What the process comes to under the estimated rewards.
@@ -50,6 +52,10 @@ class DynamicFit:
         Which covariance is shown by default.
     trail : tuple of ndarray
         The parameters of each outer step, where the method has several (nested pseudo-likelihood).
+    draws : Draws, optional
+        Estimates from persons drawn again: see :meth:`Bootstrap.kept_in`.
+    types : TypeShares, optional
+        How many are of which type, where there are types that nobody observes.
     """
 
     method: str
@@ -70,6 +76,28 @@ class DynamicFit:
     remarks: tuple[str, ...] = ()
     errors: str = "clustered"
     trail: tuple[np.ndarray, ...] = field(default=())
+    draws: Draws | None = None
+    types: TypeShares | None = None
+
+    @cached_property
+    def fits(self) -> tuple[Drawn, ...]:
+        """What the persons of each draw tell; none without draws."""
+        draws = self.draws
+        if draws is None:
+            return ()
+        found = []
+        for place, params in enumerate(draws.params):
+            process = self.process
+            if draws.transitions is not None:
+                process = replace(process, transitions=draws.transitions[place])
+            if draws.solutions is not None:
+                solution = draws.solutions[place]
+            else:
+                near = self.solution.value if process.horizon is None else None
+                solution = solved(process, self.linear.of(params), near)
+            shares = None if draws.shares is None else draws.shares[place]
+            found.append(Drawn(params, process, self.linear, solution, shares))
+        return tuple(found)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -106,10 +134,6 @@ class DynamicFit:
     def reward(self) -> Float[np.ndarray, "S A"]:
         """The estimated reward of each action in each state."""
         return self.linear.of(self.params)
-
-    def leaning_on(self, *assumptions: str) -> DynamicFit:
-        """Return the fit with further assumptions named."""
-        return replace(self, assumptions=(*self.assumptions, *assumptions))
 
     def covariance(self, errors: str | None = None) -> Float[np.ndarray, "K K"]:
         """Return a covariance matrix of the estimates.

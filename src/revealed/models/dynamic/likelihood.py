@@ -9,13 +9,13 @@ information is the expected one given the states visited, :math:`\sum_s n_s \sum
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from revealed.errors import DataError, Problem
-from revealed.evidence import Detail, Evidence, Tally
+from revealed.evidence import Detail, Evidence, Ledger, Tally
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 
@@ -32,6 +32,7 @@ class Seen:
     counts : ndarray of float64, shape (C, A)
     cell, action, person : ndarray of int64, shape (n,)
         Of each observation.
+    n_states : int
     weight : ndarray of float64, shape (n,), optional
     """
 
@@ -39,6 +40,7 @@ class Seen:
     cell: Int[np.ndarray, " n"]
     action: Int[np.ndarray, " n"]
     person: Int[np.ndarray, " n"]
+    n_states: int
     weight: Float[np.ndarray, " n"] | None = None
 
     @classmethod
@@ -60,7 +62,7 @@ class Seen:
             cell, n_cells = period * process.n_states + panel.state, process.horizon * process.n_states
         flat = np.bincount(cell * process.n_actions + panel.action, panel.weight, n_cells * process.n_actions)
         counts = flat.reshape(n_cells, process.n_actions).astype(np.float64)
-        return cls(counts, cell, panel.action, panel.person, panel.weight)
+        return cls(counts, cell, panel.action, panel.person, process.n_states, panel.weight)
 
     def evidence(
         self,
@@ -69,11 +71,10 @@ class Seen:
         params: Float[np.ndarray, " K"],
         policies: Policies,
         detail: Detail,
-        ledger: bool = False,
     ) -> Evidence:
-        """Return the evidence of all choices at some parameters."""
+        """Return the evidence of all choices at some parameters, without who made them."""
         policy, slope = policies(params)
-        score = slope - np.einsum("ca,cak->ck", policy, slope)[:, None, :]
+        score = _scores(policy, slope)
         some = self.counts > 0
         with np.errstate(divide="ignore"):
             gain = np.log(policy[some])
@@ -88,12 +89,30 @@ class Seen:
             information = scaled.T @ scaled
         if detail >= Detail.OUTER:
             outer = (taken * counts[:, None]).T @ taken
-        tally = Tally(signature, names, params, detail, ledger=ledger)
+        tally = Tally(signature, names, params, detail)
         tally.add(len(self.cell), float(counts @ gain), counts @ taken, information, outer)
-        if ledger:
-            each = score[self.cell, self.action]
-            tally.enter(self.person, 0, each if self.weight is None else self.weight[:, None] * each)
         return tally.evidence()
+
+    def by_person(self, evidence: Evidence, policies: Policies) -> Evidence:
+        """Return evidence with the scores of each person, for clustered errors: gathered once, where a climb ended."""
+        each = _scores(*policies(evidence.point))[self.cell, self.action]
+        scores = each if self.weight is None else self.weight[:, None] * each
+        return replace(evidence, ledger=Ledger.of(self.person, np.zeros(len(self.person), np.int64), scores))
+
+    @property
+    def by_state(self) -> Float[np.ndarray, "S A"]:
+        """How often each action was taken in each state, whatever the period."""
+        return np.asarray(self.counts.reshape(-1, self.n_states, self.counts.shape[1]).sum(axis=0))
+
+    def weighted(self, weight: Float[np.ndarray, " n"]) -> Seen:
+        """Return the same choices, each counted so much."""
+        n_cells, n_actions = self.counts.shape
+        flat = np.bincount(self.cell * n_actions + self.action, weight, n_cells * n_actions)
+        return replace(self, counts=flat.reshape(n_cells, n_actions), weight=weight)
+
+
+def _scores(policy: Float[np.ndarray, "C A"], slope: Float[np.ndarray, "C A K"]) -> Float[np.ndarray, "C A K"]:
+    return np.asarray(slope - np.einsum("ca,cak->ck", policy, slope)[:, None, :])
 
 
 def require_fit(panel: Panel, process: DecisionProcess) -> None:

@@ -14,7 +14,7 @@ from revealed.errors import SpecificationError
 from revealed.evidence import Maximum, NewtonOptions
 from revealed.evidence.covariance import covariance
 from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.likelihood import Seen, impossible
+from revealed.models.dynamic.likelihood import Policies, Seen, impossible
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward, log_of_states
@@ -23,6 +23,35 @@ from revealed.models.dynamic.transitions import EstimatedTransitions
 from revealed.models.estimate import free_of, named_vector, prior_of, region_of
 from revealed.models.model import Bounds
 from revealed.models.utility import Utility
+
+
+@dataclass(frozen=True, eq=False)
+class Estimated:
+    """Where an estimator ended, before it is told what the estimates are worth.
+
+    Parameters
+    ----------
+    maximum : Maximum
+    policies : callable
+        Behaviour and the slope of action values, as at the maximum.
+    solution : Solution
+    trail : tuple of ndarray
+        The parameters of each outer step, where there are several.
+    """
+
+    maximum: Maximum
+    policies: Policies
+    solution: Solution
+    trail: tuple[np.ndarray, ...] = ()
+
+    @property
+    def params(self) -> Float[np.ndarray, " K"]:
+        """The estimates."""
+        return self.maximum.params
+
+
+#: What differs little, to start from.
+Near = Estimated | DynamicFit | None
 
 
 @dataclass(frozen=True)
@@ -48,8 +77,9 @@ class DynamicModel(ABC):
 
     title: ClassVar[str]
     citation: ClassVar[str]
+    #: What estimates lean on further.
+    lean: ClassVar[tuple[str, ...]] = ()
 
-    @abstractmethod
     def fit(
         self,
         panel: Panel,
@@ -76,11 +106,33 @@ class DynamicModel(ABC):
         DataError
             If the panel does what the process does not allow.
         """
+        self.require(process)
+        linear, seen = self.bound(panel, process)
+        found = self.estimated(panel, process, linear, seen, options)
+        return self.conclude(panel, process, linear, seen, found, transitions)
+
+    def require(self, process: DecisionProcess) -> None:  # noqa: B027
+        """Raise SpecificationError for what this estimator cannot do; by default it can do all."""
+
+    @abstractmethod
+    def estimated(
+        self,
+        panel: Panel,
+        process: DecisionProcess,
+        linear: LinearReward,
+        seen: Seen,
+        options: NewtonOptions | None = None,
+        near: Near = None,
+    ) -> Estimated:
+        """Return the estimates from a formula that was read and choices that were counted, once for many estimates.
+
+        ``near`` is where choices or a process that differ little ended; it saves time.
+        """
 
     def bound(self, panel: Panel, process: DecisionProcess) -> tuple[LinearReward, Seen]:
         """Return the reward's formula read against the states, and what was seen in them."""
         seen = Seen.of(panel, process)
-        counts = seen.counts.reshape(-1, process.n_states, process.n_actions).sum(axis=0)
+        counts = seen.by_state
         log = log_of_states(process.space, process.actions, counts, process.available, process.attributes)
         linear = LinearReward.read(self.utility, log, self.reference)
         most = int((counts.sum(axis=1) > 0).sum()) * (process.n_actions - 1)
@@ -89,22 +141,24 @@ class DynamicModel(ABC):
             raise SpecificationError(f"{what}; use a shorter formula, or more data")
         return linear, seen
 
-    def begin(self, names: tuple[str, ...]) -> Float[np.ndarray, " K"]:
+    def begin(self, names: tuple[str, ...], near: Near = None) -> Float[np.ndarray, " K"]:
         """Return where to start from."""
         region = region_of(self, names)
-        return np.where(region.fixed, region.lower, named_vector(names, self.start, 0.0, "start"))
+        start = named_vector(names, self.start, 0.0, "start") if near is None else near.params
+        return np.where(region.fixed, region.lower, start)
 
     def conclude(
         self,
         panel: Panel,
         process: DecisionProcess,
         linear: LinearReward,
-        maximum: Maximum,
-        solution: Solution,
-        transitions: EstimatedTransitions | None,
-        trail: tuple[np.ndarray, ...] = (),
+        seen: Seen,
+        found: Estimated,
+        transitions: EstimatedTransitions | None = None,
     ) -> DynamicFit:
-        """Return the fit of a maximum."""
+        """Return the fit: the estimates with their errors and all that is to be told of them."""
+        maximum, solution = found.maximum, found.solution
+        evidence = seen.by_person(maximum.evidence, found.policies)
         free = free_of(self, linear.names, maximum.status.at_bound)
         prior = prior_of(self, linear.names)
         kinds = ("classic", "robust", "clustered")[: 3 if panel.n_persons > 1 else 2]  # one cluster has no spread
@@ -114,28 +168,30 @@ class DynamicModel(ABC):
             process=process,
             linear=linear,
             params=maximum.params,
-            evidence=maximum.evidence,
+            evidence=evidence,
             status=maximum.status,
-            covariances={kind: covariance(maximum.evidence, kind, free, maximum.status, prior) for kind in kinds},
+            covariances={kind: covariance(evidence, kind, free, maximum.status, prior) for kind in kinds},
             free=free,
             solution=solution,
             n_observations=panel.n_observations,
             n_persons=panel.n_persons,
             formulas={"": self.utility} if isinstance(self.utility, str) else dict(self.utility),
             transition_log_likelihood=None if transitions is None else transitions.log_likelihood,
-            assumptions=(f"discount factor {process.discount:g}, given, not estimated", *_KNOWN),
+            assumptions=(f"discount factor {process.discount:g}, given, not estimated", *_KNOWN, *self.lean),
             remarks=(
                 *panel.remarks(),
                 *impossible(panel, process),
                 *(() if transitions is None else transitions.remarks),
             ),
             errors=kinds[-1],
-            trail=trail,
+            trail=found.trail,
         )
 
 
+#: What a bootstrap by person has in: said of no fit that keeps one.
+LEFT_OUT = "standard errors leave out"
 _KNOWN = (
     "shocks are independent extreme values of a known scale, over actions, persons and time",
-    "transitions are taken as known: standard errors leave out that they were estimated",
+    f"transitions are taken as known: {LEFT_OUT} that they were estimated",
     "rewards are relative to what the formula holds at zero; another level of that would change the others",
 )

@@ -17,44 +17,51 @@ import numpy as np
 from jaxtyping import Float
 
 from revealed.evidence import Detail, Evidence, NewtonOptions, maximise
-from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.model import DynamicModel
+from revealed.models.dynamic.likelihood import Seen
+from revealed.models.dynamic.model import DynamicModel, Estimated, Near
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import Solution, SolveOptions, forward, solved
-from revealed.models.dynamic.transitions import EstimatedTransitions
 from revealed.models.estimate import prior_of, region_of
 
 
 @dataclass(frozen=True)
 class NestedFixedPoint(DynamicModel):
-    """Maximum likelihood with the process solved at each trial; see :class:`DynamicModel` for the parameters."""
+    """Maximum likelihood with the process solved at each trial; see :class:`DynamicModel` for the other parameters.
+
+    Parameters
+    ----------
+    solve : SolveOptions
+        How far values are solved.
+    """
+
+    solve: SolveOptions = field(default=SolveOptions(), repr=False)
 
     title: ClassVar[str] = "Nested fixed point"
     citation: ClassVar[str] = "Rust (1987), Optimal replacement of GMC bus engines"
 
-    def fit(
+    def estimated(
         self,
-        panel: Panel,
+        panel: Panel,  # noqa: ARG002
         process: DecisionProcess,
-        *,
-        transitions: EstimatedTransitions | None = None,
+        linear: LinearReward,
+        seen: Seen,
         options: NewtonOptions | None = None,
-        solve: SolveOptions | None = None,
-    ) -> DynamicFit:
-        """Estimate; see :meth:`DynamicModel.fit`. ``solve`` says how far values are solved."""
-        linear, seen = self.bound(panel, process)
-        nest = _Nest(process, linear, solve or SolveOptions())
+        near: Near = None,
+    ) -> Estimated:
+        """Estimate; see :meth:`DynamicModel.estimated`."""
+        nest = _Nest(process, linear, self.solve)
+        if near is not None and process.horizon is None:
+            nest.value = near.solution.value
         signature = f"nested fixed point({' + '.join(linear.names)}; discount {process.discount!r})"
 
         def evidence_at(params: Float[np.ndarray, " K"], detail: Detail) -> Evidence:
-            ledger = detail == Detail.OUTER
-            return seen.evidence(signature, linear.names, params, nest.policies, detail, ledger)
+            return seen.evidence(signature, linear.names, params, nest.policies, detail)
 
         region, prior = region_of(self, linear.names), prior_of(self, linear.names)
-        maximum = maximise(evidence_at, self.begin(linear.names), region, prior=prior, options=options)
-        return self.conclude(panel, process, linear, maximum, nest.solution_at(maximum.params), transitions)
+        maximum = maximise(evidence_at, self.begin(linear.names, near), region, prior=prior, options=options)
+        return Estimated(maximum, nest.policies, nest.solution_at(maximum.params))
 
 
 @dataclass(eq=False)

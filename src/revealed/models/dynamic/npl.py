@@ -18,13 +18,13 @@ from jaxtyping import Float
 
 from revealed.errors import SpecificationError
 from revealed.evidence import Maximum, NewtonOptions
-from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.model import DynamicModel
+from revealed.models.dynamic.likelihood import Seen
+from revealed.models.dynamic.model import DynamicModel, Estimated, Near
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.pseudo import by_valuation, climbed, frequencies, require_stationary
+from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import solved
-from revealed.models.dynamic.transitions import EstimatedTransitions
 
 
 @dataclass(frozen=True)
@@ -48,25 +48,28 @@ class NestedPseudoLikelihood(DynamicModel):
     title: ClassVar[str] = "Nested pseudo-likelihood"
     citation: ClassVar[str] = "Aguirregabiria and Mira (2002), Swapping the nested fixed point algorithm"
 
-    def fit(
-        self,
-        panel: Panel,
-        process: DecisionProcess,
-        *,
-        transitions: EstimatedTransitions | None = None,
-        options: NewtonOptions | None = None,
-    ) -> DynamicFit:
-        """Estimate; see :meth:`DynamicModel.fit`. Not to settle is status."""
+    def require(self, process: DecisionProcess) -> None:
+        """Raise SpecificationError for a process with a horizon, and for no steps."""
         require_stationary(process, self.title)
         if self.steps < 1:
             raise SpecificationError(f"steps must be 1 or more, not {self.steps!r}")
-        linear, seen = self.bound(panel, process)
-        behaviour = frequencies(seen, process, self.smoothing)
-        params, still, pseudo = self.begin(linear.names), 0, None
+
+    def estimated(
+        self,
+        panel: Panel,  # noqa: ARG002
+        process: DecisionProcess,
+        linear: LinearReward,
+        seen: Seen,
+        options: NewtonOptions | None = None,
+        near: Near = None,
+    ) -> Estimated:
+        """Estimate; see :meth:`DynamicModel.estimated`. Not to settle is status."""
+        behaviour = frequencies(seen, process, self.smoothing) if near is None else near.solution.policy
+        params, still, pseudo = self.begin(linear.names, near), 0, None
         trail: list[np.ndarray] = []
         while True:
             pseudo = by_valuation(process, linear, behaviour, pseudo)
-            maximum = climbed(self, process, linear, seen, pseudo, params, options)
+            maximum, policies = climbed(self, process, linear, seen, pseudo, params, options)
             still = still + 1 if trail and _moved(maximum, params) < self.tolerance else 0
             params, behaviour = maximum.params, pseudo.policy(process, maximum.params)
             trail.append(params)
@@ -78,7 +81,7 @@ class NestedPseudoLikelihood(DynamicModel):
         assert pseudo is not None
         start = None if pseudo.worth is None else pseudo.worth @ np.append(params, 1.0)
         solution = solved(process, linear.of(params), start)
-        return self.conclude(panel, process, linear, maximum, solution, transitions, tuple(trail))
+        return Estimated(maximum, policies, solution, tuple(trail))
 
 
 def _moved(maximum: Maximum, before: Float[np.ndarray, " K"]) -> float:

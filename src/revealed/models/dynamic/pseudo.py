@@ -22,7 +22,7 @@ from jaxtyping import Float
 
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence import Detail, Evidence, Maximum, NewtonOptions, maximise
-from revealed.models.dynamic.likelihood import Seen
+from revealed.models.dynamic.likelihood import Policies, Seen
 from revealed.models.dynamic.model import DynamicModel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward
@@ -130,15 +130,15 @@ def climbed(
     pseudo: Pseudo,
     start: Float[np.ndarray, " K"],
     options: NewtonOptions | None,
-) -> Maximum:
-    """Return the maximum of the pseudo-likelihood: that of a logit with offsets."""
+) -> tuple[Maximum, Policies]:
+    """Return the maximum of the pseudo-likelihood, that of a logit with offsets, and what it was climbed on."""
     signature = f"{model.title.lower()}({' + '.join(linear.names)}; discount {process.discount!r})"
 
     def policies(params: Float[np.ndarray, " K"]) -> tuple[np.ndarray, np.ndarray]:
         return pseudo.policy(process, params), pseudo.features / process.scale
 
     def evidence_at(params: Float[np.ndarray, " K"], detail: Detail) -> Evidence:
-        return seen.evidence(signature, linear.names, params, policies, detail, detail == Detail.OUTER)
+        return seen.evidence(signature, linear.names, params, policies, detail)
 
     region, prior = region_of(model, linear.names), prior_of(model, linear.names)
-    return maximise(evidence_at, start, region, prior=prior, options=options)
+    return maximise(evidence_at, start, region, prior=prior, options=options), policies

@@ -8,7 +8,7 @@ zero.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -19,6 +19,7 @@ from revealed.choices.columns import Columns
 from revealed.choices.log import ChoiceLog
 from revealed.errors import SpecificationError
 from revealed.models.design import Design
+from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.space import StateSpace
 from revealed.models.utility import Utility, read_utility
 
@@ -89,6 +90,12 @@ class LinearReward:
     def counts(self) -> Float[np.ndarray, "S A"]:
         """How often each action was taken in each state."""
         return self.log.numbers("chosen").reshape(self.log.n_cases, -1)
+
+    def counting(self, process: DecisionProcess, counts: Float[np.ndarray, "S A"]) -> LinearReward:
+        """Return the same formula in the states of a process, other choices counted."""
+        return replace(
+            self, log=log_of_states(process.space, process.actions, counts, process.available, process.attributes)
+        )
 
     def on(self, log: ChoiceLog, touched: tuple[str, ...]) -> LinearReward:  # noqa: ARG002
         """Return the formula read against states some of whose columns, those ``touched``, were changed."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import zlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,6 +14,7 @@ from revealed.errors import RevealedError
 from revealed.evidence import Evidence, Status
 from revealed.files import names_to_numbers, numbers_to_names
 from revealed.models.design import Design
+from revealed.models.dynamic.draws import Draws, TypeShares, packed, unpacked
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.reward import LinearReward, log_of_states
@@ -43,6 +46,8 @@ def data_of(fit: DynamicFit) -> dict[str, Any]:
         "value": fit.solution.value.tolist(),
         "assumptions": list(fit.assumptions),
         "remarks": list(fit.remarks),
+        "types": None if fit.types is None else _data_of_types(fit.types),
+        "draws": None if fit.draws is None else _data_of_draws(fit.draws),
     }
     return dict(numbers_to_names(data))
 
@@ -85,7 +90,71 @@ def fit_of(data: Mapping[str, Any]) -> DynamicFit:
         solution=solved(process, linear.of(params), start if process.horizon is None else None),
         assumptions=tuple(data["assumptions"]),
         remarks=tuple(data["remarks"]),
+        types=_types_of(data.get("types"), params),  # files of earlier versions have neither
+        draws=_draws_of(data.get("draws"), process, params),
     )
+
+
+def _data_of_types(types: TypeShares) -> dict[str, Any]:
+    spread = {kind: matrix.tolist() for kind, matrix in types.covariances.items()}
+    return {"shares": types.shares.tolist(), "covariances": spread, "log_likelihood": types.log_likelihood}
+
+
+def _types_of(data: Mapping[str, Any] | None, params: np.ndarray) -> TypeShares | None:
+    if data is None:
+        return None
+    shares = np.array(data["shares"], dtype=np.float64)
+    covariances = {kind: np.array(matrix, dtype=np.float64) for kind, matrix in data["covariances"].items()}
+    size = len(params) + len(shares) - 1
+    if any(matrix.shape != (size, size) for matrix in covariances.values()):
+        raise ValueError(f"covariances of other than {size} parameters and shares")
+    return TypeShares(shares, covariances, float(data["log_likelihood"]))
+
+
+def _data_of_draws(draws: Draws) -> dict[str, Any]:
+    moves = None
+    if draws.transitions is not None:
+        wheres, numbers = packed(draws.transitions)
+        moves = [
+            {"starts": where.indptr.tolist(), "states": where.indices.tolist(), "probabilities": _deflated(each)}
+            for where, each in zip(wheres, numbers, strict=True)
+        ]
+    return {
+        "params": draws.params.tolist(),
+        "transitions": moves,
+        "failed": draws.failed,
+        "shares": None if draws.shares is None else draws.shares.tolist(),
+    }
+
+
+def _draws_of(data: Mapping[str, Any] | None, process: DecisionProcess, params: np.ndarray) -> Draws | None:
+    if data is None:
+        return None
+    drawn = np.array(data["params"], dtype=np.float64).reshape(-1, len(params))
+    transitions = None
+    if data["transitions"] is not None:
+        shape = (process.n_states, process.n_states)
+        wheres = [
+            sparse.csr_array((np.ones(len(each["states"])), np.array(each["states"]), np.array(each["starts"])), shape)
+            for each in data["transitions"]
+        ]
+        numbers = [_inflated(each["probabilities"], len(drawn)) for each in data["transitions"]]
+        transitions = unpacked(wheres, numbers)
+    shares = None if data["shares"] is None else np.array(data["shares"], dtype=np.float64)
+    return Draws(drawn, transitions, int(data["failed"]), shares)
+
+
+def _deflated(numbers: np.ndarray) -> str:
+    """Return an array as text that is short where numbers come again and again, as in transitions by increments."""
+    return base64.b64encode(zlib.compress(np.ascontiguousarray(numbers.T, dtype="<f8").tobytes())).decode()
+
+
+def _inflated(text: str, draws: int) -> np.ndarray:
+    try:
+        found = np.frombuffer(zlib.decompress(base64.b64decode(text)), dtype="<f8")
+    except zlib.error as error:
+        raise ValueError(f"probabilities of draws: {error}") from None
+    return np.array(found.reshape(-1, draws).T, dtype=np.float64)
 
 
 def _data_of_process(process: DecisionProcess) -> dict[str, Any]:

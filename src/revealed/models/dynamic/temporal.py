@@ -26,22 +26,20 @@ from jaxtyping import Float
 
 from revealed.errors import DataError, Problem, SpecificationError
 from revealed.evidence import Detail, Evidence, Gaussian, NewtonOptions, Region, maximise
-from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.likelihood import Seen
-from revealed.models.dynamic.model import DynamicModel
+from revealed.models.dynamic.model import LEFT_OUT, DynamicModel, Estimated, Near
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.pseudo import Pseudo, climbed, require_stationary
 from revealed.models.dynamic.reward import LinearReward
 from revealed.models.dynamic.solve import choose, solved
-from revealed.models.dynamic.transitions import EstimatedTransitions
 
 #: Behaviour is kept from zero by this much: its logarithm enters values.
 _LEAST = 1e-12
 _RIDGE = 1e-6
 _LEAN = (
     "values are linear in the basis: what it cannot follow, rewards take up",
-    "standard errors leave out that behaviour and values were estimated first; a bootstrap by person has it in",
+    f"{LEFT_OUT} that behaviour and values were estimated first; a bootstrap by person has it in",
 )
 
 
@@ -58,30 +56,33 @@ class TemporalDifference(DynamicModel):
 
     basis: str = ""
 
+    lean: ClassVar[tuple[str, ...]] = _LEAN
     title: ClassVar[str] = "Temporal differences"
     citation: ClassVar[str] = "Adusumilli and Eckardt (2019), Temporal-difference estimation"
 
-    def fit(
-        self,
-        panel: Panel,
-        process: DecisionProcess,
-        *,
-        transitions: EstimatedTransitions | None = None,
-        options: NewtonOptions | None = None,
-    ) -> DynamicFit:
-        """Estimate; see :meth:`DynamicModel.fit`. Transitions serve only to say what people do under the estimates."""
+    def require(self, process: DecisionProcess) -> None:
+        """Raise SpecificationError for a process with a horizon, and for no basis."""
         require_stationary(process, self.title)
         if not self.basis:
             raise SpecificationError(
                 "say what values are made of: basis='x + I(x**2)', or 'C(x)' for any function of x"
             )
-        linear, seen = self.bound(panel, process)
+
+    def estimated(
+        self,
+        panel: Panel,
+        process: DecisionProcess,
+        linear: LinearReward,
+        seen: Seen,
+        options: NewtonOptions | None = None,
+        near: Near = None,
+    ) -> Estimated:
+        """Estimate; see :meth:`DynamicModel.estimated`. Transitions serve only to say what people do in the end."""
         basis = self._basis(process, linear)
         behaviour = self._behaviour(process, basis, seen, options)
         pseudo = by_temporal_differences(process, linear, panel, basis, behaviour)
-        maximum = climbed(self, process, linear, seen, pseudo, self.begin(linear.names), options)
-        fit = self.conclude(panel, process, linear, maximum, solved(process, linear.of(maximum.params)), transitions)
-        return fit.leaning_on(*_LEAN)
+        maximum, policies = climbed(self, process, linear, seen, pseudo, self.begin(linear.names, near), options)
+        return Estimated(maximum, policies, solved(process, linear.of(maximum.params)))
 
     def _basis(self, process: DecisionProcess, linear: LinearReward) -> Float[np.ndarray, "S L"]:
         # Read for one action alone, as what is the same for all actions would teach a static model nothing.

@@ -25,12 +25,18 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from revealed.errors import SpecificationError
+from revealed.models.dynamic.bootstrap import Bootstrap, Mover, again
+from revealed.models.dynamic.bootstrap import Told as ToldOfDraws
+from revealed.models.dynamic.draws import TypeShares
 from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.likelihood import require_fit
-from revealed.models.dynamic.model import DynamicModel
+from revealed.models.dynamic.likelihood import Seen, require_fit
+from revealed.models.dynamic.model import DynamicModel, Estimated, Near
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.reward import LinearReward
+from revealed.models.dynamic.solve import Solution
 from revealed.models.dynamic.space import StateSpace
+from revealed.models.dynamic.transitions import EstimatedTransitions
 
 #: What the column is called.
 TYPE = "type"
@@ -101,8 +107,25 @@ class UnobservedTypes:
     tolerance: float = 1e-6
     most: int = 500
 
-    def fit(self, panel: Panel, process: DecisionProcess, *, told: Told | None = None) -> TypesFit:
+    def fit(
+        self,
+        panel: Panel,
+        process: DecisionProcess,
+        *,
+        transitions: EstimatedTransitions | None = None,
+        told: Told | None = None,
+    ) -> TypesFit:
         """Estimate shares and rewards.
+
+        Parameters
+        ----------
+        panel : Panel
+        process : DecisionProcess
+            Of states without the type.
+        transitions : EstimatedTransitions, optional
+            Where its transitions were estimated, for the likelihood of the moves and remarks.
+        told : callable, optional
+            Told of the start, the round and the log-likelihood.
 
         Raises
         ------
@@ -120,48 +143,37 @@ class UnobservedTypes:
                 f"no formula uses the column {TYPE!r}, so types would be alike: add 'asc:{TYPE}', say"
             )
         require_fit(panel, process)
-        wide, many = with_types(process, self.types), _copies(panel, self.types)
+        self.model.require(process)
+        search = _Search(self, panel, process)
         rng = np.random.default_rng(self.seed)
-        found = [self._climbed(panel, wide, many, rng, number, told) for number in range(self.starts)]
+        starts = [rng.dirichlet(np.full(self.types, 0.5), panel.n_persons) for _ in range(self.starts)]
+        found = [search.climbed(start, number, told) for number, start in enumerate(starts)]
         best = max(found, key=lambda one: one.trail[-1])
         near = sum(one.trail[-1] > best.trail[-1] - _SAME for one in found)
-        return self._concluded(panel, best, near)
+        return self._concluded(panel, search.fit_of(best, transitions), best, near)
 
-    def _climbed(
+    def near(
         self,
+        start: TypesFit,
         panel: Panel,
-        wide: DecisionProcess,
-        many: Panel,
-        rng: np.random.Generator,
-        number: int,
-        told: Told | None,
-    ) -> _Climb:
-        tau = rng.dirichlet(np.full(self.types, 0.5), panel.n_persons)
-        model, trail, converged = self.model, [], False
-        while True:
-            fit = model.fit(replace(many, weight=tau[panel.person].ravel()), wide)
-            shares = tau.mean(axis=0)
-            likelihood = _by_type(fit, panel, self.types) + np.log(np.maximum(shares, 1e-300))
-            of_person = logsumexp(likelihood, axis=1)
-            trail.append(float(of_person.sum()))
-            tau = np.exp(likelihood - of_person[:, None])
-            if told is not None:
-                told(number, len(trail), trail[-1])
-            if len(trail) > 1 and trail[-1] - trail[-2] < self.tolerance:
-                converged = True
-            if converged or len(trail) >= self.most:
-                return _Climb(fit, shares, tau, tuple(trail), converged)
-            model = replace(model, start=dict(zip(fit.names, fit.params.tolist(), strict=True)))
+        process: DecisionProcess,
+        transitions: EstimatedTransitions | None = None,
+    ) -> TypesFit:
+        """Estimate from choices that differ little, from where others ended: one climb, and types keep their order."""
+        search = _Search(self, panel, process, start.fit.linear)
+        posterior, _ = _parts(_by_type(start.fit.solution, panel, self.types), start.shares)
+        best = search.climbed(posterior, 0, None, start.fit)
+        return self._concluded(panel, search.fit_of(best, transitions), best, 1)
 
-    def _concluded(self, panel: Panel, best: _Climb, near: int) -> TypesFit:
-        fit, shares, tau = best.fit, best.shares, best.posterior
+    def _concluded(self, panel: Panel, fit: DynamicFit, best: _Climb, near: int) -> TypesFit:
+        shares, tau = best.shares, best.posterior
         covariance, clustered = _covariances(fit, shares, tau)
         k = len(fit.params)
-        sums = np.vstack([np.eye(self.types - 1), -np.ones(self.types - 1)])  # the last share is what is left
-        errors = np.sqrt(np.maximum(np.diag(sums @ clustered[k:, k:] @ sums.T), 0.0))
+        types = TypeShares(shares, {"classic": covariance, "clustered": clustered}, best.trail[-1])
         ended = "settled" if best.converged else f"NOT settled after {len(best.trail)} rounds"
         told = f"{self.types} types that nobody observed, {ended}; {near} of {self.starts} starts came to this maximum"
         status = fit.status if best.converged else replace(fit.status, converged=False, reason="types did not settle")
+        of_copies = _copies(panel, self.types).remarks()  # which count each person once as each type
         shown = replace(
             fit,
             method=f"{fit.method}, {self.types} types",
@@ -170,19 +182,97 @@ class UnobservedTypes:
             errors="clustered",
             n_observations=panel.n_observations,
             n_persons=panel.n_persons,
-            remarks=(told, *panel.remarks()),
+            remarks=(told, *panel.remarks(), *(one for one in fit.remarks if one not in of_copies)),
+            types=types,
             assumptions=(*fit.assumptions, "types do not depend on the state in which a person is first seen"),
         )
-        return TypesFit(shown, shares, errors, tau, best.trail[-1], best.trail, near, best.converged)
+        return TypesFit(shown, shares, types.errors("clustered"), tau, best.trail[-1], best.trail, near, best.converged)
+
+
+def bootstrapped_types(
+    mixture: UnobservedTypes,
+    panel: Panel,
+    process: DecisionProcess,
+    start: TypesFit,
+    mover: Mover = None,
+    *,
+    draws: int = 200,
+    seed: int = 0,
+    told: ToldOfDraws | None = None,
+) -> Bootstrap:
+    """Fit types again and again to persons drawn with replacement, from where those of all persons ended.
+
+    Shares of types, parameters and transitions all differ from draw to draw; see :func:`.bootstrap.bootstrapped`.
+
+    Raises
+    ------
+    SpecificationError
+        For fewer than two draws or persons.
+    """
+
+    def fitted(drawn: Panel, world: DecisionProcess, found: EstimatedTransitions | None) -> DynamicFit:
+        return mixture.near(start, drawn, world, found).fit
+
+    return again(panel, process, mover, fitted, draws, seed, told)
 
 
 @dataclass(frozen=True, eq=False)
 class _Climb:
-    fit: DynamicFit
+    found: Estimated
+    counted: Float[np.ndarray, "P types"]  # the part of each person in each type by which the estimates were made
     shares: Float[np.ndarray, " types"]
     posterior: Float[np.ndarray, "P types"]
     trail: tuple[float, ...]
     converged: bool
+
+
+@dataclass(eq=False)
+class _Search:
+    """Climbs from several starts; the formula is read, and choices are counted, once for all rounds of all."""
+
+    mixture: UnobservedTypes
+    panel: Panel
+    process: DecisionProcess
+    read: LinearReward | None = None
+
+    def __post_init__(self) -> None:
+        self.wide, self.many = with_types(self.process, self.mixture.types), _copies(self.panel, self.mixture.types)
+        if self.read is None:
+            self.linear, self.seen = self.mixture.model.bound(self.many, self.wide)
+        else:
+            self.linear, self.seen = self.read, Seen.of(self.many, self.wide)
+
+    def climbed(
+        self,
+        posterior: Float[np.ndarray, "P types"],
+        number: int,
+        told: Told | None,
+        found: Near = None,
+    ) -> _Climb:
+        """Return where the climb ended that began with these parts of each person in each type."""
+        mixture, panel, trail = self.mixture, self.panel, list[float]()
+        while True:
+            counted = posterior
+            many, seen = self._weighted(counted)
+            found = mixture.model.estimated(many, self.wide, self.linear, seen, near=found)
+            shares = counted.mean(axis=0)
+            posterior, log_likelihood = _parts(_by_type(found.solution, panel, mixture.types), shares)
+            trail.append(log_likelihood)
+            if told is not None:
+                told(number, len(trail), trail[-1])
+            converged = len(trail) > 1 and trail[-1] - trail[-2] < mixture.tolerance
+            if converged or len(trail) >= mixture.most:
+                return _Climb(found, counted, shares, posterior, tuple(trail), converged)
+
+    def fit_of(self, climb: _Climb, transitions: EstimatedTransitions | None) -> DynamicFit:
+        """Return the fit of a climb's estimates, in the states with their types."""
+        many, seen = self._weighted(climb.counted)
+        linear = self.linear.counting(self.wide, seen.by_state)
+        return self.mixture.model.conclude(many, self.wide, linear, seen, climb.found, transitions)
+
+    def _weighted(self, parts: Float[np.ndarray, "P types"]) -> tuple[Panel, Seen]:
+        weight = parts[self.panel.person].ravel()
+        return replace(self.many, weight=weight), self.seen.weighted(weight)
 
 
 def with_types(process: DecisionProcess, types: int) -> DecisionProcess:
@@ -214,9 +304,18 @@ def _copies(panel: Panel, types: int) -> Panel:
     )
 
 
-def _by_type(fit: DynamicFit, panel: Panel, types: int) -> Float[np.ndarray, "P types"]:
+def _parts(
+    likelihood: Float[np.ndarray, "P types"], shares: Float[np.ndarray, " types"]
+) -> tuple[Float[np.ndarray, "P types"], float]:
+    """Return the probability of each type for each person, and the log-likelihood of all, types unknown."""
+    joint = likelihood + np.log(np.maximum(shares, 1e-300))
+    of_person = logsumexp(joint, axis=1)
+    return np.exp(joint - of_person[:, None]), float(of_person.sum())
+
+
+def _by_type(solution: Solution, panel: Panel, types: int) -> Float[np.ndarray, "P types"]:
     """Return the log-likelihood of each person's choices as each type."""
-    policy = fit.solution.policy
+    policy = solution.policy
     if policy.ndim == 3:
         period = panel.period - panel.period.min()
         taken = policy.reshape(len(policy), panel.space.n_states, types, -1)[period, panel.state, :, panel.action]
