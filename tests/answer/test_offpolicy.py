@@ -263,6 +263,17 @@ def test_one_pass_gives_what_whole_columns_give() -> None:
         assert (alone.value, alone.low) == (one.value, one.low)
     apart, together = asdict(whole.overlap), asdict(streamed.values[0].overlap)
     assert apart == pytest.approx(together, rel=1e-9)
+    weight = policy[np.arange(n_rows), feedback.action_codes] / feedback.propensity
+    rewarded = weight[feedback.reward != 0]
+    by_hand = {
+        "effective_sample_size": weight.sum() ** 2 / (weight @ weight),
+        "effective_rewards": rewarded.sum() ** 2 / (rewarded @ rewarded),
+        "mean_weight": weight.mean(),
+        "mean_weight_error": weight.std(ddof=1) / np.sqrt(n_rows),
+        "largest_weight": weight.max(),
+        "unseen_share": np.mean(weight == 0),
+    }
+    assert {name: together[name] for name in by_hand} == pytest.approx(by_hand, rel=1e-12)
     policy = policy.copy()
     policy[BLOCK_ROWS + 7, 0] += 0.5
     with pytest.raises(SpecificationError, match=rf"probabilities of row {BLOCK_ROWS + 7} \(from 0\) sum to 1\.5"):

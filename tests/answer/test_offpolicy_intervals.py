@@ -25,7 +25,7 @@ from revealed.answer.offpolicy import (
 )
 from revealed.answer.offpolicy.intervals import MOST_LOTS, Unsure
 from revealed.answer.offpolicy.parts import Parts
-from revealed.answer.offpolicy.totals import Totals, gradient_of, value_of
+from revealed.answer.offpolicy.totals import Tally, Totals, gradient_of, value_of
 from revealed.choices.feedback import Feedback, read_feedback
 from revealed.errors import SpecificationError
 
@@ -139,14 +139,19 @@ def test_error_is_that_of_the_jackknife(form: str, clustered: bool) -> None:
     assert found.error == pytest.approx(wanted, rel=0.01)
 
 
+def totals_of(columns: np.ndarray, edges: list[int]) -> Totals:
+    """Return totals taken block by block."""
+    tally = Tally()
+    for start, stop in itertools.pairwise(edges):
+        tally.add(list(columns[:, start:stop]))
+    return tally.totals()
+
+
 @given(cuts=st.lists(st.integers(1, 199), max_size=5, unique=True), shift=st.sampled_from([0.0, 1e8]))
 def test_totals_add(cuts: list[int], shift: float) -> None:
     """Totals of blocks add up to those of the whole, also where means are huge against what varies."""
     columns = three_columns(200) + shift
-    whole = Totals.of(list(columns))
-    edges = [0, *sorted(cuts), 200]
-    blocks = [Totals.of(list(columns[:, a:b])) for a, b in itertools.pairwise(edges)]
-    added = Totals.added(blocks)
+    whole, added = totals_of(columns, [0, 200]), totals_of(columns, [0, *sorted(cuts), 200])
     assert added.n_persons == 200
     np.testing.assert_allclose(added.sums, whole.sums, rtol=1e-14)
     np.testing.assert_allclose(added.products, whole.products, rtol=1e-6, atol=1e-6)

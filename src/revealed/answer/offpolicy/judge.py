@@ -21,7 +21,7 @@ from revealed.answer.offpolicy.passes import rounds_of
 from revealed.answer.offpolicy.rewards import Foretold, Rewards, foretold_by
 from revealed.answer.offpolicy.ridge import RidgeRewards
 from revealed.answer.offpolicy.target import PolicyLike, Target, target_of
-from revealed.answer.offpolicy.totals import Totals, bounded
+from revealed.answer.offpolicy.totals import Tally, bounded
 from revealed.answer.offpolicy.tuning import Tuned
 from revealed.answer.offpolicy.value import PolicyValue, PolicyValues
 from revealed.answer.offpolicy.weighting import InversePropensity
@@ -251,18 +251,16 @@ class Judge:
     ) -> list[Judged]:
         """Return values from sums taken block by block."""
         settled = [None if target.logging else _plain(estimator) for estimator in estimators]
-        weighed: list[Weighed] = []
-        totals: list[list[Totals]] = [[] for _ in estimators]
+        weighed, tallies = Weighed(), [Tally() for _ in estimators]
         with bounded():
             for rounds in stream:
-                weighed.append(Weighed.of(rounds))
-                for own, estimator in zip(totals, settled, strict=True):
-                    own.append(Totals.of(_parts(estimator, rounds).columns))
-        all_rows = Weighed.added(weighed)
-        overlap = all_rows.overlap(all_rows.rows, target.never_logged(self.feedback))
+                weighed.add(rounds)
+                for tally, estimator in zip(tallies, settled, strict=True):
+                    tally.add(_parts(estimator, rounds).columns)
+        overlap = weighed.overlap(target.never_logged(self.feedback))
         values = [self._empty(name, estimator, overlap, target) for estimator in estimators]
-        added = [Totals.added(own) for own in totals]
-        unsure = [Unsure(sums, len(sums.sums) - 1) for sums in added]
+        totals = [tally.totals() for tally in tallies]
+        unsure = [Unsure(sums, len(sums.sums) - 1) for sums in totals]
         return [self._judged(*each) for each in zip(values, settled, unsure, strict=True)]
 
     def _of_whole(self, rounds: Rounds, target: Target, estimators: list[Estimator | Tuned], name: str) -> list[Judged]:

@@ -8,14 +8,13 @@ r"""Whether a log can say anything of a policy: overlap, and reasons to refuse. 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import ndtr
 
 from revealed.answer.offpolicy.parts import Groups, Rounds
-from revealed.answer.offpolicy.totals import Totals, gradient_of
+from revealed.answer.offpolicy.totals import Tally, Totals, blocks, gradient_of
 from revealed.errors import SpecificationError
 
 #: The largest weight whose square and sums are sure to be finite, with room to spare.
@@ -130,30 +129,17 @@ class Overlap:
         return tuple(found)
 
 
-@dataclass(frozen=True)
 class Weighed:
-    """What overlap needs of rows; that of different rows adds.
+    """What overlap needs of weights, taken block by block."""
 
-    Parameters
-    ----------
-    rows : Totals
-        Of the weights.
-    rewarded, rewarded_squares : float
-        The sum of the weights of rows whose reward is not zero, and of their squares.
-    largest : float
-    n_zero : int
-        Rows whose weight is zero.
-    """
+    def __init__(self) -> None:
+        self._rows = Tally()
+        self._rewarded: list[tuple[float, float]] = []
+        self._largest = 0.0
+        self._n_zero = 0
 
-    rows: Totals
-    rewarded: float
-    rewarded_squares: float
-    largest: float
-    n_zero: int
-
-    @classmethod
-    def of(cls, rounds: Rounds) -> Weighed:
-        """Return what overlap needs of some rows.
+    def add(self, rounds: Rounds) -> None:
+        """Take in some rows.
 
         Raises
         ------
@@ -161,60 +147,56 @@ class Weighed:
             If a weight is so large that its square could not be told from infinity.
         """
         weight = rounds.weight
-        largest = float(weight.max())
+        largest = float(np.maximum.reduce(weight))
         if not largest <= _MOST_WEIGHT:
             raise SpecificationError(
                 f"a row has weight {largest:.3g}, as its propensity is next to zero: give the probability with which "
                 "the row was shown"
             )
+        self._rows.add((weight,))
         rewarded = weight * (rounds.reward != 0)
-        n_zero = 0 if weight.min() > 0 else len(weight) - int(np.count_nonzero(weight))
-        return cls(Totals.of((weight,)), float(rewarded.sum()), float(rewarded @ rewarded), largest, n_zero)
+        self._rewarded.append((float(np.add.reduce(rewarded)), float(rewarded @ rewarded)))
+        self._largest = max(self._largest, largest)
+        if not np.minimum.reduce(weight) > 0:
+            self._n_zero += len(weight) - int(np.count_nonzero(weight))
 
-    @classmethod
-    def added(cls, blocks: Sequence[Weighed]) -> Weighed:
-        """Return what overlap needs of several lots of rows."""
-        return cls(
-            Totals.added([block.rows for block in blocks]),
-            sum(block.rewarded for block in blocks),
-            sum(block.rewarded_squares for block in blocks),
-            max(block.largest for block in blocks),
-            sum(block.n_zero for block in blocks),
-        )
-
-    def overlap(self, persons: Totals, never_logged: float | None) -> Overlap:
+    def overlap(self, never_logged: float | None, persons: Totals | None = None) -> Overlap:
         """Return how far a log shows what a policy would show.
 
         Parameters
         ----------
-        persons : Totals
-            Of the weights, by person; ``rows`` where each row is its own.
         never_logged : float or None
             The share of the policy's choices that are actions the log never shows; None where not known.
+        persons : Totals, optional
+            Of the weights, by person; by default each row is its own.
         """
-        n_rows, total = (float(figure) for figure in self.rows.sums)
-        squares = float(self.rows.products[1, 1]) + total * total / n_rows
+        rows = self._rows.totals()
+        persons = rows if persons is None else persons
+        n_rows, total = (float(figure) for figure in rows.sums)
+        squares = float(rows.products[1, 1]) + total * total / n_rows
         mean = total / n_rows
         error = persons.error(gradient_of(persons.sums))
         return Overlap(
             n_rows=int(n_rows),
             effective_sample_size=_effective(total, squares),
-            effective_rewards=_effective(self.rewarded, self.rewarded_squares),
+            effective_rewards=_effective(*np.sum(self._rewarded, axis=0).tolist()),
             mean_weight=mean,
             mean_weight_error=error,
             p_value=_p_value(mean, error),
-            largest_weight=self.largest,
-            largest_share=self.largest / total if total else 0.0,
-            unseen_share=self.n_zero / n_rows,
+            largest_weight=self._largest,
+            largest_share=self._largest / total if total else 0.0,
+            unseen_share=self._n_zero / n_rows,
             never_logged=never_logged,
         )
 
 
 def overlap_of(rounds: Rounds, groups: Groups | None, never_logged: float | None) -> Overlap:
     """Return how far a whole log shows what a policy would show."""
-    weighed = Weighed.of(rounds)
-    persons = weighed.rows if groups is None else Totals.of_whole((rounds.weight,), groups)
-    return weighed.overlap(persons, never_logged)
+    weighed = Weighed()
+    for rows in blocks(len(rounds.weight)):
+        weighed.add(Rounds(rounds.reward[rows], rounds.weight[rows]))
+    persons = None if groups is None else Totals.of_whole((rounds.weight,), groups)
+    return weighed.overlap(never_logged, persons)
 
 
 def _effective(total: float, squares: float) -> float:

@@ -51,16 +51,23 @@ def rounds_of(
         if target.logging:
             yield Rounds(reward[rows], np.ones(rows.stop - rows.start))
             continue
-        shown, each = _Shown(codes[rows], starts[: rows.stop - rows.start]), target.each_on(rows)
-        with np.errstate(over="ignore"):  # infinite weights are refused where weights are summed up
-            weight = (target.shown_on(rows) if each is None else shown.of(each)) / propensity[rows]
+        each = target.each_on(rows)
+        if each is None:
+            yield Rounds(reward[rows], _weight(target.shown_on(rows), propensity[rows]))
+            continue
+        shown = _Shown(codes[rows], starts[: rows.stop - rows.start])
+        weight = _weight(shown.of(each), propensity[rows])
         if foretold is None:
             yield Rounds(reward[rows], weight)
             continue
-        assert each is not None
         rewards = foretold.of_each(rows)
         expected = _expected(each, rewards, len(weight))
         yield Rounds(reward[rows], weight, expected, shown.of(rewards) if corrected else None)
+
+
+def _weight(probability: Rows, propensity: Rows) -> Rows:
+    with np.errstate(over="ignore"):  # infinite weights are refused where weights are summed up
+        return np.asarray(probability / propensity)
 
 
 class _Shown:

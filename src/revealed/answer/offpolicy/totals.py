@@ -47,38 +47,18 @@ class Totals:
     products: Float[np.ndarray, "columns columns"]
 
     @classmethod
-    def of(cls, columns: Sequence[Rows]) -> Totals:
-        """Return the totals of rows each of which is its own person."""
-        n_rows = len(columns[0])
-        sums = [float(column.sum()) for column in columns]
-        centred = [column - total / n_rows for column, total in zip(columns, sums, strict=True)]
-        products = np.zeros((len(sums) + 1, len(sums) + 1))  # the first row and column: one row each, no spread
-        for i, one in enumerate(centred, 1):
-            for j, other in enumerate(centred[:i], 1):
-                products[i, j] = products[j, i] = one @ other
-        return cls(n_rows, np.array([n_rows, *sums]), products)
-
-    @classmethod
     def of_whole(cls, columns: Sequence[Rows], groups: Groups | None) -> Totals:
         """Return the totals of a whole log, rows of a group being one person's; without groups each row is its own."""
         if groups is None:
-            return cls.added([cls.of([column[rows] for column in columns]) for rows in blocks(len(columns[0]))])
+            tally = Tally()
+            for rows in blocks(len(columns[0])):
+                tally.add([column[rows] for column in columns])
+            return tally.totals()
         persons = np.array([np.bincount(groups).astype(float), *(np.bincount(groups, column) for column in columns)])
         n_persons = persons.shape[1]
         sums = persons.sum(axis=1)
         persons -= (sums / n_persons)[:, None]
         return cls(n_persons, sums, persons @ persons.T)
-
-    @classmethod
-    def added(cls, blocks: Sequence[Totals]) -> Totals:
-        """Return the totals of several lots of persons, none of them in two."""
-        n_persons = np.array([float(block.n_persons) for block in blocks])
-        sums = np.array([block.sums for block in blocks])
-        total = sums.sum(axis=0)
-        apart = sums / n_persons[:, None] - total / n_persons.sum()
-        between = apart.T @ (apart * n_persons[:, None])
-        products = np.sum([block.products for block in blocks], axis=0)
-        return cls(int(n_persons.sum()), total, products + between)
 
     def error(self, gradient: Column) -> float:
         """Return the standard error of a function of the sums; NaN for a single person.
@@ -95,6 +75,33 @@ class Totals:
     def variance(self, gradient: Column) -> float:
         """Return the square of the error, the persons taken for all there are: without the factor G/(G-1)."""
         return max(float(gradient @ self.products @ gradient), 0.0)  # rounding may go below 0
+
+
+class Tally:
+    """Totals taken block by block, of rows each of which is its own person. A block leaves a few numbers only."""
+
+    def __init__(self) -> None:
+        self._sums: list[list[float]] = []
+        self._products: list[list[float]] = []
+
+    def add(self, columns: Sequence[Rows]) -> None:
+        """Take in the columns of some rows."""
+        n_rows = len(columns[0])
+        sums = [float(np.add.reduce(column)) for column in columns]
+        centred = [column - total / n_rows for column, total in zip(columns, sums, strict=True)]
+        self._sums.append([n_rows, *sums])
+        self._products.append([float(one @ other) for i, one in enumerate(centred) for other in centred[: i + 1]])
+
+    def totals(self) -> Totals:
+        """Return the totals of all that was taken in."""
+        sums = np.array(self._sums)
+        n_rows, total = sums[:, :1], sums.sum(axis=0)
+        apart = sums / n_rows - total / total[0]
+        products = apart.T @ (apart * n_rows)
+        lower = np.tril_indices(sums.shape[1] - 1)
+        within = np.zeros((sums.shape[1],) * 2)  # the first row and column: one row each, no spread
+        within[1:, 1:][lower] = within[1:, 1:].T[lower] = np.sum(self._products, axis=0)
+        return Totals(int(total[0]), total, products + within)
 
 
 @contextmanager
