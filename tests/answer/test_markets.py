@@ -109,6 +109,25 @@ def test_figures_are_those_of_the_fit(fit: BlpFit) -> None:
     assert json.dumps(elasticity.to_dict())
 
 
+def test_one_market_alone_is_solved(fit: BlpFit, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked of a market is what all of them together give for it, and no other is computed for it."""
+    moved = fit.params + 0.1 * fit.standard_errors()
+    label = fit.markets.labels[3]
+    alone, together = fit.world_at(moved, label), fit.world_at(moved)
+    assert alone.markets.labels == (label,)
+    assert alone.elasticities()[label] == pytest.approx(together.elasticities()[label], rel=1e-9)
+    assert alone.diversion()[label] == pytest.approx(together.diversion()[label], rel=1e-9)
+
+    def all_markets(*_: Any) -> None:
+        raise AssertionError("all markets were solved")
+
+    monkeypatch.setattr(type(fit.problem), "mean_utilities", all_markets)
+    for answer in (market_elasticities(fit, label), market_diversion(fit, label)):
+        assert all(np.isfinite(item.estimate.standard_error) for item in answer.items)
+    with pytest.raises(SpecificationError, match="no market '999'"):
+        fit.world_at(moved, 999)
+
+
 def test_without_one_worth_of_money_there_is_no_surplus(tables) -> None:
     model = Blp("1 + prices + prices:quality + quality")
     found = market_merger(model.fit(tables[0]), {2: 1})

@@ -16,6 +16,9 @@ from revealed.cli.formulas import columns_of, numbers_of, pairs_of, spans_of, ut
         ("C(`Preis €`) + 運賃", ("Preis €", "運賃")),
         ("where(known == 1, income, 0) + cost", ("cost",)),
         ("cost + tim)", ()),
+        ("taken ~ cost", ()),  # two parts: the model says what is wrong
+        ("cost | time", ()),
+        ("lambda + cost", ("lambda", "cost")),
         ({"bus": "cost", "car": "asc + cost + own(log(parking))"}, ("cost", "parking")),
         ("1 + asc", ("asc",)),
     ],

@@ -367,7 +367,7 @@ def test_ranking_agrees_with_brute_force() -> None:
     assert json.loads(json.dumps(ranking.to_dict()))["n_layouts"] == 12
     with pytest.raises(SpecificationError, match="one layout or more"):
         learner.ranked(top=0)
-    with pytest.raises(SpecificationError, match="level must be between 0 and 1"):
+    with pytest.raises(SpecificationError, match="a level must lie between 0 and 1"):
         learner.ranked(level=1.0)
 
 

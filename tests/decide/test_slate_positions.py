@@ -102,7 +102,7 @@ ROWS = {"position": np.array([0, 1, 0, 1]), "clicked": np.array([1, 1, 0, 0])}
         ({"item": np.array([7, 8, 7, 8])}, DataError, "share no clicked item with the first"),
         ({"item": np.array([7, 8])}, SpecificationError, "item has shape (2,)"),
         ({"cluster": np.array([7, 8])}, SpecificationError, "cluster has shape (2,)"),
-        ({"level": 95.0}, SpecificationError, "level is 95.0"),
+        ({"level": 95.0}, SpecificationError, "a level must lie between 0 and 1"),
         ({"position": np.zeros(0, int), "clicked": np.zeros(0, int)}, DataError, "there are no rows"),
     ],
 )

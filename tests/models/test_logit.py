@@ -121,6 +121,7 @@ def test_per_alternative_formulas_are_the_long_formula_written_out() -> None:
         ("log(csot)", "did you mean 'cost'"),
         ("lg(cost)", "did you mean"),
         ("cost ~ time", "no left side"),
+        ("cost | time", r"a formula has one part, and 'cost \| time' has several; write \+ instead of \|"),
         ("cost**2 + time", r"I\(cost\*\*2\)"),
         ("time + `cost` ^ 2", "crosses terms"),
         ("", "must be a formula"),

@@ -26,6 +26,8 @@ _STEP = 1e-3
 OUTSIDE = "outside"
 
 Asked = Callable[[World], Float[np.ndarray, " values"]]
+#: Figures as a function of the parameters.
+_At = Callable[[Float[np.ndarray, " K"]], Float[np.ndarray, " values"]]
 
 
 @dataclass(frozen=True)
@@ -166,7 +168,8 @@ def market_elasticities(
         return world.elasticities()[str(market)].ravel()
 
     rows = [(share, price) for share in labels for price in labels]
-    return _figures(fit, f"Price elasticities in {market}", ("share of", "price of"), rows, asked, intervals)
+    keys = ("share of", "price of")
+    return _figures(fit, f"Price elasticities in {market}", keys, rows, asked, intervals, market=market)
 
 
 def market_diversion(
@@ -179,7 +182,8 @@ def market_diversion(
         return world.diversion()[str(market)].ravel()
 
     rows = [(left, OUTSIDE if left == to else to) for left in labels for to in labels]
-    return _figures(fit, f"Diversion in {market}", ("of those who leave", "go to"), rows, asked, intervals)
+    keys = ("of those who leave", "go to")
+    return _figures(fit, f"Diversion in {market}", keys, rows, asked, intervals, market=market)
 
 
 def market_markups(fit: BlpFit, *, by: str = "firm_ids", intervals: MarketIntervals | None = None) -> MarketFigures:
@@ -265,9 +269,16 @@ def _figures(
     asked: Asked,
     intervals: MarketIntervals | None,
     notes: Sequence[str] = (),
+    *,
+    market: object = None,
 ) -> MarketFigures:
+    """Return the answer: figures ``asked`` of all markets, or of the ``market`` that alone they are of."""
     intervals = intervals or MarketIntervals()
-    found, more = (_delta if intervals.method == "delta" else _simulated)(fit, asked, intervals)
+
+    def at(params: Float[np.ndarray, " K"]) -> Float[np.ndarray, " values"]:
+        return asked(fit.world_at(params, market))
+
+    found, more = (_delta if intervals.method == "delta" else _simulated)(fit, at, intervals)
     kind = (
         f"intervals hold the uncertainty of the estimates ({fit.model.errors} GMM covariance, normal in large samples)"
     )
@@ -283,9 +294,9 @@ def _figures(
     )
 
 
-def _delta(fit: BlpFit, asked: Asked, intervals: MarketIntervals) -> tuple[Estimates, list[str]]:
+def _delta(fit: BlpFit, at: _At, intervals: MarketIntervals) -> tuple[Estimates, list[str]]:
     """Return figures with the errors of the delta method."""
-    value = asked(fit.world)
+    value = at(fit.params)
     errors = fit.standard_errors()
     hidden = np.isnan(errors)
     steps = _STEP * np.where(hidden, np.maximum(np.abs(fit.params), 1.0), errors)
@@ -294,7 +305,7 @@ def _delta(fit: BlpFit, asked: Asked, intervals: MarketIntervals) -> tuple[Estim
         up, down = fit.params.copy(), fit.params.copy()
         up[k] += steps[k]
         down[k] -= steps[k]
-        slopes[:, k] = (asked(fit.world_at(up)) - asked(fit.world_at(down))) / (up[k] - down[k])
+        slopes[:, k] = (at(up) - at(down)) / (up[k] - down[k])
     leans = (np.abs(slopes * steps)[:, hidden] > 1e-10 * np.maximum(1.0, np.abs(value))[:, None]).any(axis=1)
     known = np.where(np.isnan(fit.covariance), 0.0, fit.covariance)
     error = np.sqrt(np.maximum(((slopes @ known) * slopes).sum(axis=1), 0.0))
@@ -303,7 +314,7 @@ def _delta(fit: BlpFit, asked: Asked, intervals: MarketIntervals) -> tuple[Estim
     return Estimates(value, error, value - half, value + half, intervals.level, "delta"), []
 
 
-def _simulated(fit: BlpFit, asked: Asked, intervals: MarketIntervals) -> tuple[Estimates, list[str]]:
+def _simulated(fit: BlpFit, at: _At, intervals: MarketIntervals) -> tuple[Estimates, list[str]]:
     """Return figures with the percentiles of draws of the parameters."""
     if np.isnan(fit.covariance).any():
         raise SpecificationError("the moments do not tell all parameters, so there is nothing to draw them from")
@@ -311,11 +322,11 @@ def _simulated(fit: BlpFit, asked: Asked, intervals: MarketIntervals) -> tuple[E
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     options = intervals.options
     noise = np.random.default_rng(options.seed).standard_normal((options.draws, len(values)))
-    value = asked(fit.world)
+    value = at(fit.params)
     drawn = np.full((options.draws, len(value)), np.nan)
     for i, params in enumerate(fit.params + noise @ root.T):
         with np.errstate(all="ignore"):  # tastes far out may have no mean utilities, or no prices
-            drawn[i] = asked(fit.world_at(params))
+            drawn[i] = at(params)
     good = np.isfinite(drawn).all(axis=1)
     if good.sum() < 2:
         raise SpecificationError("no draw of the parameters has finite figures; use the delta method")

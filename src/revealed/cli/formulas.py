@@ -61,11 +61,11 @@ def columns_of(utility: Utility | str) -> tuple[str, ...]:
     for formula in [utility] if isinstance(utility, str) else utility.values():
         try:
             terms = DefaultFormulaParser(include_intercept=False).get_terms(formula)
+            factors = [factor.expr for term in terms for factor in term.factors]  # none where there are several parts
         except Exception:  # noqa: BLE001, S112 (formulaic raises many kinds; the model says what is wrong)
             continue
-        for term in terms:
-            for factor in term.factors:
-                found.update(dict.fromkeys(_columns_in(factor.expr)))
+        for factor in factors:
+            found.update(dict.fromkeys(_columns_in(factor)))
     if not isinstance(utility, str):
         found.pop("asc", None)
     return tuple(found)

@@ -22,6 +22,12 @@ _LARGEST = 2.0**960  # leaves the sum and its carries room below the largest dou
 _HALF = np.int64(1) << np.int64(_BITS - 1)
 
 
+class NotFiniteError(EvidenceError):
+    """A sum with a term that is not finite, or so large that the sum might not be."""
+
+    exit_code = 4  # what was asked for cannot be computed; the package is not at fault
+
+
 class ExactSum:
     """The exact sum of rows of doubles; immutable, a commutative group under ``+``.
 
@@ -49,14 +55,17 @@ class ExactSum:
 
         Raises
         ------
-        EvidenceError
+        NotFiniteError
             If a term is not finite, or above 2**960.
         """
         if len(rows) > 1 << 20:  # the partial sums below are exact up to 2^21 terms
             return cls.sum([cls.of(part) for part in np.array_split(rows, -(-len(rows) // (1 << 20)))])
         largest = float(np.max(np.abs(rows), initial=0.0))
         if not largest < _LARGEST:
-            raise EvidenceError("a term of the evidence is not finite (NaN, infinite or above 1e289)")
+            raise NotFiniteError(
+                "a term of the evidence is not finite (NaN, infinite or above 1e289): start or hold parameters nearer "
+                "to zero, and measure attributes in units in which they are about one"
+            )
         if largest == 0.0:
             return cls.zero(rows.shape[1])
         digit = int(np.frexp(largest)[1]) // _BITS + 1

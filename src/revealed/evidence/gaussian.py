@@ -11,6 +11,9 @@ from jaxtyping import Float
 
 from revealed.errors import SpecificationError, nearest
 
+#: Beliefs narrower, or further out, than this are slips: squares and products of them would overflow.
+_SMALLEST, _LARGEST = 1e-50, 1e50
+
 
 @dataclass(frozen=True, eq=False)
 class Gaussian:
@@ -37,6 +40,8 @@ class Gaussian:
         """Return independent ``N(0, 1/strength)``: the ridge penalty ``strength/2 · |params|²``."""
         if not strength >= 0 or not np.isfinite(strength):
             raise SpecificationError(f"a ridge must be a finite number at or above zero, not {strength!r}")
+        if strength > _SMALLEST**-2:
+            raise SpecificationError(f"a ridge of {strength:g} holds all parameters at zero; give one of ordinary size")
         return cls(np.eye(n_params) * strength, np.zeros(n_params))
 
     @classmethod
@@ -46,13 +51,16 @@ class Gaussian:
         for name, (mean, deviation) in beliefs.items():
             if name not in names:
                 raise SpecificationError(f"no parameter {name!r} to have a prior on; {nearest(name, names)}")
-            if not deviation > 0:
+            if not deviation >= _SMALLEST:
                 raise SpecificationError(
                     f"the prior standard deviation of {name!r} must be above zero, not {deviation!r}"
+                    + (f"; one below {_SMALLEST:g} holds it: fix it at {mean!r} instead" if deviation > 0 else "")
                 )
+            if not abs(mean) <= _LARGEST:
+                raise SpecificationError(f"the prior mean of {name!r} must be below {_LARGEST:g} in size, not {mean!r}")
             i = list(names).index(name)
-            precision[i, i] = 1 / deviation**2
-            shift[i] = mean / deviation**2
+            precision[i, i] = (1 / deviation) ** 2
+            shift[i] = mean * precision[i, i]
         return cls(precision, shift)
 
     @property

@@ -137,7 +137,8 @@ class AutodiffLaw:
                 if not np.isfinite(values).all():
                     for design in self.designs:
                         design.require_clean(log)
-                outer = scores.T @ scores if detail >= Detail.OUTER else None
+                with np.errstate(all="ignore"):  # what is not finite is refused by the tally
+                    outer = scores.T @ scores if detail >= Detail.OUTER else None
                 n_cases = block.case_stop - block.case_start
                 squared = information if detail >= Detail.INFORMATION else None
                 tally.add(n_cases, float(values.sum()), scores.sum(axis=0), squared, outer)

@@ -18,6 +18,7 @@ from revealed.evidence.covariance import covariance
 from revealed.evidence.newton import EvidenceAt, cases_to_step_on
 from revealed.models.fit import DataSummary, Fit
 from revealed.models.law import Law
+from revealed.models.overflow import told
 
 if TYPE_CHECKING:
     from revealed.models.model import Model
@@ -29,6 +30,8 @@ SAMPLE_FROM = 20_000
 _FIRST_SAMPLE, _SECOND_SHARE = 1_200, 0.12
 
 ERRORS = ("classic", "robust", "clustered")
+#: A parameter held or started beyond this is a slip: products with attributes and their squares would overflow.
+LARGEST = 1e100
 
 
 @runtime_checkable
@@ -61,14 +64,15 @@ def estimate(
     start = np.where(region.fixed, region.lower, start)
     prior = prior_of(model, law.names)
     ledger = errors == "clustered"
-    maximum = maximise(
-        evidence_of(law, log, engine, ledger, progress),
-        start,
-        region,
-        prior=prior,
-        samples=samples_of(law, log, engine),
-        options=options,
-    )
+    with told(law, log, engine, region.clip(start), region.fixed):
+        maximum = maximise(
+            evidence_of(law, log, engine, ledger, progress),
+            start,
+            region,
+            prior=prior,
+            samples=samples_of(law, log, engine),
+            options=options,
+        )
     return conclude(model, law, log, maximum, errors, prior)
 
 
@@ -160,6 +164,11 @@ def named_vector(
             raise SpecificationError(f"no parameter {name!r} (in {what}); {nearest(name, names)}")
         if not np.isfinite(value):
             raise SpecificationError(f"the {what} value of {name!r} must be finite, not {value!r}")
+        if not abs(value) < LARGEST:
+            raise SpecificationError(
+                f"the {what} value of {name!r} must be below {LARGEST:g} in size, not {value!r}; "
+                "measure what it multiplies in another unit"
+            )
         vector[names.index(name)] = value
     return vector
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import combinations
+from keyword import iskeyword
 from typing import Any
 
 import numpy as np
@@ -185,7 +186,7 @@ class _Reader:
                 self._set_base(self.log.column_name(text), None)
                 parts.append(_Part(text, categorical=True))
             else:
-                parts.append(_Part(text if text.isidentifier() else f"`{text}`"))
+                parts.append(_Part(text if _is_identifier(text) else f"`{text}`"))
         return tuple(parts)
 
     def _check_expression(self, text: str) -> None:
@@ -277,7 +278,12 @@ class _Reader:
 
 
 def _quoted(text: str) -> str:
-    return text if text.isidentifier() or "`" in text or not re.fullmatch(r"[\w\s.\-]+", text) else f"`{text}`"
+    return text if _is_identifier(text) or "`" in text or not re.fullmatch(r"[\w\s.\-]+", text) else f"`{text}`"
+
+
+def _is_identifier(text: str) -> bool:
+    """Whether an expression may hold a name as it is: not so words of Python, such as ``lambda``."""
+    return text.isidentifier() and not iskeyword(text)
 
 
 def _is_plain(text: str, log: ChoiceLog | ChoiceStream) -> bool:
@@ -346,5 +352,7 @@ def formula_terms(formula: str, intercept_is: str = "1") -> list[list[str]]:
         first_line = str(error).strip().split("\n")[0]
         remedy = "arithmetic and comparisons go inside I(...): I(cost / 100), I(cost * (income < 50))"
         raise SpecificationError(f"cannot read the formula {formula!r}: {first_line}; {remedy}") from None
+    if not all(hasattr(term, "factors") for term in terms):  # several parts, where | stands between them
+        raise SpecificationError(f"a formula has one part, and {formula!r} has several; write + instead of |")
     read = [[factor.expr for factor in term.factors] for term in terms]
     return [[intercept_is] if factors == ["1"] else factors for factors in read]

@@ -372,6 +372,29 @@ def test_instruments_are_counted(tables) -> None:
         simple().fit(few, agents, **STARTS)
 
 
+def test_products_are_counted(tables) -> None:
+    """With no more products than parameters anything fits: refused at once, not after a search."""
+    products, agents = tables
+
+    def of(rows: slice) -> tuple[dict[str, Any], dict[str, Any]]:
+        some = {name: column[rows] for name, column in products.items()}
+        there = np.isin(agents["market_ids"], some["market_ids"])
+        return some, {name: column[there] for name, column in agents.items()}
+
+    with pytest.raises(SpecificationError, match=r"6 parameters \(3 searched for, 3 linear\) fit 6 products whatever"):
+        simple().fit(*of(slice(6)), **STARTS)
+    with pytest.raises(
+        SpecificationError, match=r"3 parameters \(0 searched for, 3 linear\) fit 3 products .*: give mo"
+    ):
+        Blp("1 + prices + quality").fit(of(slice(3))[0])
+    plain = Blp("1 + prices + quality").fit(of(slice(4))[0])  # one more tells a little
+    assert np.isfinite(plain.standard_errors()).all()
+    with pytest.raises(
+        SpecificationError, match=r"5 parameters \(0 searched for, 2 linear, 3 fixed effects\) fit 5 pro"
+    ):
+        Blp("0 + prices + quality", absorb=("firm_ids",)).fit(of(slice(5))[0])
+
+
 def test_terms_that_say_nothing(tables) -> None:
     with pytest.raises(SpecificationError, match="the fixed effects explain the term 1 whole"):
         replace(simple(), absorb=("market_ids",)).fit(*tables, **STARTS)

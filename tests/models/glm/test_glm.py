@@ -265,6 +265,14 @@ def test_bad_input_is_refused_and_nothing_learned() -> None:
     x[2, 1] = np.nan
     with pytest.raises(DataError, match="not finite"):
         model.learn(x, y)
+    x[2, 1] = -1e200
+    for rows in (x, Rows.of_dense(x)):
+        with pytest.raises(
+            DataError, match=r"a feature of -1e\+200, whose square is beyond .*\n.*measure it in a unit"
+        ):
+            model.learn(rows, y)
+    with pytest.raises(SpecificationError, match="a level must lie between 0 and 1"):
+        model.expected(world("logit", 10, 15)[0], level=1.0)
     with pytest.raises(DataError, match="not 0 or 1"):
         model.learn(world("logit", 10, 15)[0], y + 0.5)
     with pytest.raises(SpecificationError, match="variances must be finite numbers above zero"):

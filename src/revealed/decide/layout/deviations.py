@@ -21,6 +21,7 @@ from scipy.stats.qmc import Sobol
 
 from revealed.decide.layout.counts import Belief, Counts, Mode, mode_of
 from revealed.decide.layout.design import Design, Priors
+from revealed.evidence.level import quantile, require_level
 from revealed.models.glm.links import Link
 
 #: First guesses of the deviations of tests' levels and of rows, in units of the predictor.
@@ -53,7 +54,8 @@ class Deviation:
 
     def interval(self, level: float = 0.95) -> tuple[float, float]:
         """Return the interval that holds it with a probability."""
-        factor = float(np.exp(ndtri(0.5 + level / 2) * self.doubt))
+        require_level(level)
+        factor = float(np.exp(quantile(level) * self.doubt))
         return self.median / factor, self.median * factor
 
 

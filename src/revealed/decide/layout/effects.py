@@ -1,4 +1,4 @@
-"""The effect of each option, pair and option by context, with intervals. Imports models and errors."""
+"""The effect of each option, pair and option by context, with intervals. Imports models and evidence."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtr, ndtri
+from scipy.special import ndtr
 
 from revealed.decide.layout.contrasts import contrasts
 from revealed.decide.layout.design import Design
-from revealed.errors import SpecificationError
+from revealed.evidence.level import quantile, require_level
 from revealed.models.glm.full import FullPosterior
 
 
@@ -73,7 +73,7 @@ def effects_of(
     mean = weights @ posterior.mean
     deviation = np.sqrt(np.einsum("ek,ek->e", (spread := weights @ posterior.root), spread))
     before = weights**2 @ prior_variance
-    reach = float(ndtri(0.5 + level / 2)) * deviation
+    reach = quantile(level) * deviation
     told = np.clip(1 - deviation**2 / before, 0.0, 1.0)
     above = ndtr(mean / deviation)
     columns = (mean, mean - reach, mean + reach, above, told)
@@ -83,12 +83,6 @@ def effects_of(
             labels, np.stack(columns, axis=1).tolist(), strict=True
         )
     )  # fmt: skip
-
-
-def require_level(level: float) -> None:
-    """Raise SpecificationError unless the probability of an interval is between 0 and 1."""
-    if not 0 < level < 1:
-        raise SpecificationError(f"the level must be between 0 and 1, not {level!r}")
 
 
 _Label = tuple[str, tuple[str, ...], tuple[str, ...], str]

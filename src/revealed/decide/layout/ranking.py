@@ -1,4 +1,4 @@
-"""Layouts by what is expected of them. Imports models and errors."""
+"""Layouts by what is expected of them. Imports models and evidence."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtri
 
 from revealed.decide.layout.design import Design
-from revealed.decide.layout.effects import require_level
 from revealed.decide.layout.search import Method, Search
 from revealed.decide.layout.space import Layouts
 from revealed.errors import SpecificationError
+from revealed.evidence.level import quantile, require_level
 from revealed.models.glm.full import FullPosterior
 from revealed.models.glm.links import Link
 
@@ -109,7 +108,7 @@ def rank(
     mean, variance = _predictors(design, posterior, layouts, features)
     rate = link.expected(mean, variance)
     order = np.argsort(-rate, kind="stable")[:top]
-    reach = float(ndtri(0.5 + level / 2)) * np.sqrt(variance)
+    reach = quantile(level) * np.sqrt(variance)
     low, high = link.mean(mean - reach), link.mean(mean + reach)
     ranked = tuple(
         RankedLayout(

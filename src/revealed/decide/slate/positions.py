@@ -1,4 +1,4 @@
-r"""How likely each position is looked at, estimated from what was clicked where. Imports errors only.
+r"""How likely each position is looked at, estimated from what was clicked where. Imports evidence and errors.
 
 In the position-based model an item :math:`i` in position :math:`k` is clicked with probability :math:`e_k r_i`: looked
 at, and liked (Richardson, Dominowska and Ragno 2007, "Predicting clicks"; Chuklin, Markov and de Rijke 2015, "Click
@@ -25,10 +25,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.special import ndtri
 
 from revealed.decide.slate.checks import refuse, require_length
-from revealed.errors import DataError, Problem, SpecificationError
+from revealed.errors import DataError, Problem
+from revealed.evidence.level import quantile, require_level
 
 #: Newton's method ends when the step's promise is below this, or after so many steps.
 PROMISE, STEPS = 1e-12, 50
@@ -145,8 +145,7 @@ def fit_positions(
     SpecificationError
         If lengths do not agree, or the level is not between 0 and 1.
     """
-    if not 0 < level < 1:
-        raise SpecificationError(f"level is {level}; it is between 0 and 1")
+    require_level(level)
     cells = _cells_of(position, clicked, item, propensity)
     if cluster is not None:
         require_length(cluster, len(position), "cluster", "rows")
@@ -154,7 +153,7 @@ def fit_positions(
     covariance = _sandwich(cells, logs, cluster)
     examination = np.exp(logs)
     errors = np.append(0.0, np.sqrt(np.diag(covariance)))
-    reach = float(ndtri(0.5 + level / 2)) * errors
+    reach = quantile(level) * errors
     return PositionEffects(
         examination=tuple(examination.tolist()),
         standard_error=tuple((examination * errors).tolist()),

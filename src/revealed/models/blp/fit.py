@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from revealed.evidence import Status
 from revealed.files import load_saved, write_whole
 from revealed.models.blp.markets import Markets
 from revealed.models.blp.optimal import optimal_instruments
-from revealed.models.blp.problem import Point, Problem
+from revealed.models.blp.problem import Point, Problem, solved_for
 from revealed.models.blp.world import Equilibrium, World
 
 if TYPE_CHECKING:
@@ -131,27 +131,62 @@ class BlpFit:
         """
         return self._world(self.params, self.delta)
 
-    def world_at(self, params: Float[np.ndarray, " K"]) -> World:
+    def world_at(self, params: Float[np.ndarray, " K"], market: object = None) -> World:
         """Return the markets under demand with other parameters: mean utilities are those that give the shares seen.
 
         Parameters
         ----------
         params : ndarray of float64, shape (K,)
             In the order of ``names``.
+        market : object, optional
+            The market wanted, as in ``market_ids``: it alone is solved. By default all.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such market.
         """
         searched = params[: len(self.point.params)]
+        if market is not None:
+            return self._alone_at(params, market, solved=np.array_equal(searched, self.point.params))
         if np.array_equal(searched, self.point.params):
             return self._world(params, self.delta)
         return self._world(params, self.problem.mean_utilities(searched, self.delta))
 
+    def _alone_at(self, params: Float[np.ndarray, " K"], market: object, *, solved: bool) -> World:
+        """Return one market under demand with other parameters; ``solved`` if mean utilities stay as they are."""
+        label, rows = str(market), self.markets.rows_of(market)
+        if label not in self._alone:
+            self._alone[label] = self.world.only(label)
+        matrix = self.problem.split(params[: len(self.point.params)])[0]
+        world = replace(self._alone[label], matrix=matrix, effect=self._effect(params, rows))
+        if solved:
+            return world
+        delta = solved_for(world.batches, matrix, world.delta, self.problem.contraction)
+        return replace(world, delta=delta)
+
+    @cached_property
+    def _alone(self) -> dict[str, World]:
+        """Single markets that were asked for, under the estimated demand."""
+        return {}
+
     def _world(self, params: Float[np.ndarray, " K"], delta: Float[np.ndarray, " N"]) -> World:
-        linear, _ = self.model.terms()
-        slopes, random_slopes = self._slopes
-        moving = [k for k, depends in enumerate(linear.depend_on("prices")) if depends]
-        effect = slopes[:, moving] @ np.array([params[self.index(f"beta[{linear.names[k]}]")] for k in moving])
         problem = self.problem
         matrix = problem.split(params[: len(self.point.params)])[0]
-        return World(self.markets, problem.random, problem.draws, matrix, delta, effect, random_slopes)
+        effect = self._effect(params, slice(None))
+        return World(self.markets, problem.random, problem.draws, matrix, delta, effect, self._slopes[1])
+
+    def _effect(self, params: Float[np.ndarray, " K"], rows: Int[np.ndarray, " J"] | slice) -> Float[np.ndarray, " J"]:
+        """Return what the price does to mean utility of some products."""
+        moving, places = self._priced
+        return np.asarray(self._slopes[0][rows][:, moving] @ params[places])
+
+    @cached_property
+    def _priced(self) -> tuple[Int[np.ndarray, " terms"], Int[np.ndarray, " terms"]]:
+        """Which terms of mean utility hold the price, and where their coefficients are among the parameters."""
+        linear, _ = self.model.terms()
+        moving = np.flatnonzero(linear.depend_on("prices"))
+        return moving, np.array([self.index(f"beta[{linear.names[k]}]") for k in moving], dtype=np.int64)
 
     @cached_property
     def _slopes(self) -> tuple[Float[np.ndarray, "N K1"], Float[np.ndarray, "N K2"]]:

@@ -106,6 +106,27 @@ class Markets:
         """The share of each market that buys nothing here."""
         return np.asarray(1 - np.bincount(self.market, self.shares, len(self)))
 
+    def only(self, label: object) -> Markets:
+        """Return one of the markets alone.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such market.
+        """
+        rows, agents = self.rows_of(label), self.agents_of(label)
+        return Markets(
+            self.products.take(pa.array(rows)),
+            self.agents.take(pa.array(agents)),
+            (str(label),),
+            np.zeros(len(rows), dtype=np.int64),
+            np.zeros(len(agents), dtype=np.int64),
+            self.shares[rows],
+            self.prices[rows],
+            self.weights[agents],
+            self.nodes[agents],
+        )
+
     def numbers(self, name: str) -> Float[np.ndarray, " N"]:
         """Return a column of the products as numbers."""
         _require(self.products, "products", (name,))
@@ -154,9 +175,16 @@ class Markets:
         SpecificationError
             If there is no such market.
         """
+        return np.flatnonzero(self.market == self._place(label))
+
+    def agents_of(self, label: object) -> Int[np.ndarray, " I"]:
+        """Return the rows of the agents of a market; see :meth:`rows_of`."""
+        return np.flatnonzero(self.agent_market == self._place(label))
+
+    def _place(self, label: object) -> int:
         if str(label) not in self.labels:
             raise SpecificationError(f"no market {str(label)!r}; {nearest(str(label), self.labels)}")
-        return np.flatnonzero(self.market == self.labels.index(str(label)))
+        return self.labels.index(str(label))
 
 
 def _require(table: pa.Table, source: str, names: tuple[str, ...]) -> None:

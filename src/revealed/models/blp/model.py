@@ -273,12 +273,22 @@ def _refuse_absorbed(
 
 
 def _require_instruments(moments: Moments, n_searched: int) -> None:
-    """Raise unless there are as many independent instruments as parameters, and the regressors can be told apart."""
+    """Raise unless parameters are fewer than products, not more than independent instruments, and can be told apart."""
     for side in moments.sides:
         if independent(side.regressors) < side.regressors.shape[1]:
             raise SpecificationError(f"among {', '.join(side.names)} one repeats the others; leave one of them out")
     have = sum(independent(side.instruments) for side in moments.sides)
     n_linear = sum(side.regressors.shape[1] for side in moments.sides)
+    constants = sum(side.effects.constants for side in moments.sides)
+    seen = moments.n * len(moments.sides)
+    if n_searched + n_linear + constants >= seen:
+        absorbed = f", {constants} fixed effects" if constants else ""
+        twice = " (each tells of demand and of costs)" if len(moments.sides) > 1 else ""
+        raise SpecificationError(
+            f"{n_searched + n_linear + constants} parameters ({n_searched} searched for, {n_linear} linear{absorbed}) "
+            f"fit {moments.n} products{twice} whatever they are, so nothing is left to tell how sure they are: give "
+            "more markets, or fewer terms and starts in sigma and pi"
+        )
     if have < n_searched + n_linear:
         raise SpecificationError(
             f"{n_searched + n_linear} parameters ({n_searched} searched for, {n_linear} linear) but {have} independent "

@@ -30,6 +30,11 @@ class FixedEffects:
 
     codes: tuple[Int[np.ndarray, " N"], ...] = ()
 
+    @property
+    def constants(self) -> int:
+        """How many constants of their own groups have; several ways of grouping share one each."""
+        return sum(len(np.unique(codes)) for codes in self.codes) - max(len(self.codes) - 1, 0)
+
     def removed(self, matrix: Float[np.ndarray, "N K"]) -> Float[np.ndarray, "N K"]:
         """Return columns without what the groups explain; several ways by alternating projections."""
         result = matrix.copy()

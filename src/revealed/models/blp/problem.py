@@ -183,12 +183,7 @@ class Problem:
         self, params: Float[np.ndarray, " P"], start: Float[np.ndarray, " N"]
     ) -> Float[np.ndarray, " N"]:
         """Return the mean utilities at which shares are those seen, at some parameters; ``start`` is near them."""
-        matrix, _ = self.split(params)
-        delta = np.empty_like(start)
-        for batch in self.batches:
-            found = inverted(batch, heterogeneity(batch, matrix), batch.padded(start), self.contraction)
-            batch.put(delta, found.delta)
-        return delta
+        return solved_for(self.batches, self.split(params)[0], start, self.contraction)
 
     def slopes(self, point: Point) -> tuple[Float[np.ndarray, "N P"], ...]:
         """Return the derivatives of the left sides with respect to the parameters."""
@@ -218,6 +213,20 @@ class Problem:
         costs, low = costs_of(self.markets.prices, point.markups, self.costs.floor)
         slopes = -of_markups / (costs[:, None] if self.costs.log else 1.0)
         return np.where(_column(low), 0.0, slopes)
+
+
+def solved_for(
+    some: tuple[Batch, ...],
+    matrix: Float[np.ndarray, "K2 V"],
+    start: Float[np.ndarray, " N"],
+    contraction: ContractionOptions,
+) -> Float[np.ndarray, " N"]:
+    """Return the mean utilities at which shares are those seen, of the products of batches, under some tastes."""
+    delta = np.empty_like(start)
+    for batch in some:
+        found = inverted(batch, heterogeneity(batch, matrix), batch.padded(start), contraction)
+        batch.put(delta, found.delta)
+    return delta
 
 
 def _column(values: Bool[np.ndarray, " N"]) -> Bool[np.ndarray, "N 1"]:

@@ -66,6 +66,8 @@ class World:
         What the price does to mean utility.
     random_slopes : ndarray of float64, shape (N, K2)
         What it does to ``random``.
+    batches : tuple of Batch
+        The markets in batches; made of the rest.
     """
 
     markets: Markets
@@ -77,9 +79,28 @@ class World:
     random_slopes: Float[np.ndarray, "N K2"]
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_batches", batches(self.markets, self.random, self.draws))
+        object.__setattr__(self, "batches", batches(self.markets, self.random, self.draws))
 
-    _batches: tuple[Batch, ...] = ()
+    batches: tuple[Batch, ...] = ()
+
+    def only(self, market: object) -> World:
+        """Return one of the markets alone, under the same demand.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such market.
+        """
+        rows, agents = self.markets.rows_of(market), self.markets.agents_of(market)
+        return World(
+            self.markets.only(market),
+            self.random[rows],
+            self.draws[agents],
+            self.matrix,
+            self.delta[rows],
+            self.effect[rows],
+            self.random_slopes[rows],
+        )
 
     # ---- at some prices -------------------------------------------------------------------------------------------
 
@@ -99,7 +120,7 @@ class World:
     def shares(self, prices: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         """Return shares at some prices."""
         found = np.empty_like(self.delta)
-        for batch in self._batches:
+        for batch in self.batches:
             bought = self._bought(batch, batch.padded(prices))
             batch.put(found, np.einsum("tji,ti->tj", bought, batch.weights))
         return found
@@ -108,7 +129,7 @@ class World:
         r"""Return for each market :math:`\partial s_k/\partial p_j` at observed prices, rows the price."""
         found: dict[str, np.ndarray] = {}
         firms = np.zeros(len(self.delta), dtype=np.int64)
-        for batch in self._batches:
+        for batch in self.batches:
             pricing = Pricing.of(batch, self.random_slopes, firms)
             bought = self._bought(batch, batch.padded(self.markets.prices))
             slopes = pricing.share_slopes(bought, self._effect(batch, pricing))
@@ -147,7 +168,7 @@ class World:
             If the price does not mean the same for all products to an agent, so that utility has no price.
         """
         found = np.empty(len(self.markets))
-        for batch in self._batches:
+        for batch in self.batches:
             pricing = Pricing.of(batch, self.random_slopes, np.zeros(len(self.delta), dtype=np.int64))
             worth = self._effect(batch, pricing)
             mean = np.where(batch.present[:, :, None], worth, worth[:, :1, :])
@@ -165,7 +186,7 @@ class World:
     def markups(self, firms: Int[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
         """Return price less marginal cost where firms set observed prices against each other."""
         found = np.empty_like(self.delta)
-        for batch in self._batches:
+        for batch in self.batches:
             pricing = Pricing.of(batch, self.random_slopes, firms)
             bought = self._bought(batch, batch.padded(self.markets.prices))
             batch.put(found, pricing.markups(bought, self._effect(batch, pricing), batch.shares))
@@ -182,7 +203,7 @@ class World:
         """Return the prices that firms would set, from those observed on."""
         prices, shares = self.markets.prices.copy(), np.empty_like(self.delta)
         worst = 0.0
-        for batch in self._batches:
+        for batch in self.batches:
             found, bought, left = self._settled(batch, firms, costs, tolerance, max_evaluations)
             batch.put(prices, found)
             batch.put(shares, np.einsum("tji,ti->tj", bought, batch.weights))

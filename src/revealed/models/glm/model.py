@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from scipy.special import ndtri
 
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.evidence import Gaussian
+from revealed.evidence.level import quantile, require_level
 from revealed.files import load_saved, write_whole
 from revealed.models.glm.batch import mode
 from revealed.models.glm.diagonal import DiagonalPosterior
@@ -23,6 +23,9 @@ from revealed.models.glm.full import FullPosterior
 from revealed.models.glm.grouped import GroupedPosterior
 from revealed.models.glm.links import Link, link_from_dict, link_named
 from revealed.models.glm.posterior import Matrix, Posterior, Sites, Vector
+
+#: The largest feature that can be learned from: sums hold squares.
+LARGEST = 1e150
 
 #: Their number is checked with words of its own.
 Answers = Float[np.ndarray, " answers"]
@@ -205,11 +208,10 @@ class BayesianGLM:
 
     def expected(self, rows: Rows | Matrix, level: float = 0.95) -> Expected:
         """Return the expected answer of each row with an interval."""
-        if not 0 < level < 1:
-            raise SpecificationError(f"the level must be between 0 and 1, not {level!r}")
+        require_level(level)
         self._require(rows, None)
         mean, variance = self.posterior.predictor(rows)
-        reach = float(ndtri(0.5 + level / 2)) * np.sqrt(variance)
+        reach = quantile(level) * np.sqrt(variance)
         return Expected(
             self.link.expected(mean, variance), self.link.mean(mean - reach), self.link.mean(mean + reach), level
         )
@@ -293,3 +295,7 @@ class BayesianGLM:
         if not np.isfinite(values).all():
             what = "features that are not finite numbers"
             raise DataError("rows", [Problem(what, "fill them in, or leave those rows out")])
+        if answers is not None and values.size and max(values.max(), -values.min()) > LARGEST:
+            worst = float(values.flat[np.abs(values).argmax()])
+            what = f"a feature of {worst:g}, whose square is beyond what numbers hold"
+            raise DataError("rows", [Problem(what, "correct it, or measure it in a unit in which it is about one")])

@@ -25,7 +25,8 @@ from revealed.choices.log import ChoiceLog
 from revealed.choices.stream import ChoiceStream
 from revealed.engine import Engine, Progress
 from revealed.errors import SpecificationError, nearest
-from revealed.evidence import NewtonOptions
+from revealed.evidence import NewtonOptions, NotIdentified
+from revealed.evidence.covariance import covariance
 from revealed.models.design import Design
 from revealed.models.estimate import SAMPLE_FROM
 from revealed.models.fit import Fit
@@ -172,12 +173,15 @@ class Mixed(Model):
         The log-likelihood is flat where a scale is zero, so a climb that steps there may stay there. A scale that ends
         at zero is therefore tried once more from a small one, and the better maximum is kept.
         """
+        if self.worth_in not in self.random and self.start.get(self.worth_in, -1.0) >= 0:
+            raise SpecificationError(f"worths in {self.worth_in!r} need a start of its coefficient below zero")
         options = options or NewtonOptions()
         if options.tolerance is None and log.facts.n_cases < SAMPLE_FROM:
             # A pass is dear, and the last step leaves about its square: nothing beside the noise of simulation.
             options = replace(options, tolerance=TOLERANCE)
         further: dict[str, Any] = {"engine": engine, "options": options, "progress": progress}
-        start = self._start(log, self.law(log), further)
+        plain = self._plain(self.law(log).design.names).fit(log, errors="classic", **further)
+        start = self._start(plain)
         found = Model.fit(replace(self, start={**start, **self.start}), log, errors=errors, **further)
         scales = {name for name, a, b in self._coefficients().scales if a == b and name not in self.start}
         held = {name for name, (low, high) in self.bounds.items() if low is not None and low == high} | set(self.fixed)
@@ -187,27 +191,54 @@ class Mixed(Model):
             again = {**found.estimates, **{name: 0.3 * start[name] for name in flat}}
             other = Model.fit(replace(self, start=again), log, errors=errors, **further)
             found = other if other.log_likelihood > found.log_likelihood else found
-        return replace(found, model=self)
+        return replace(self._told_of_cost(found, plain), model=self)
+
+    def _told_of_cost(self, found: Fit, plain: Fit) -> Fit:
+        """Return the fit, with what a cost that raises utility means for worths in units of it."""
+        if not self.worth_in or self.worth_in in self.fixed:
+            return found
+        turned = self.worth_in not in self.random and found[self.worth_in] >= 0
+        if not turned and (found.status.sound or plain[self.worth_in] < 0):
+            return found
+        names = dict.fromkeys([self.worth_in, *plain.names])
+        value = found[self.worth_in] if turned else plain[self.worth_in]
+        why = (
+            f"a higher {self.worth_in} goes with more choices, not fewer (its coefficient is {value:.4g} "
+            f"{'here' if turned else 'in the plain logit'}), so nothing has a worth in units of it; mind the sign of "
+            "the column, add what comes with a high cost to the utility, or fit without worths (no worth_in)"
+        )
+        others = tuple(item for item in found.status.not_identified if item.kind != "separation")
+        told = (NotIdentified(tuple(names), "wrong sign of the cost", why), *others)
+        status = replace(found.status, converged=False, reason="the cost has the wrong sign", not_identified=told)
+        kinds = found.covariances
+        return replace(
+            found,
+            status=status,
+            covariances={kind: covariance(found.evidence, kind, found.free, status, found.prior) for kind in kinds},
+        )
 
     def _coefficients(self, columns: Sequence[str] | None = None) -> Coefficients:
         return Coefficients(tuple(self.random if columns is None else columns), self.random, tuple(self.correlated))
 
-    def _start(self, log: ChoiceLog | ChoiceStream, law: MixedLaw, further: Mapping[str, Any]) -> dict[str, float]:
-        """Return where to start: the plain logit's coefficients, and scales that move utility by half a unit."""
-        spec = self._coefficients(law.design.names)
-        families = dict(zip(self.random, spec.families, strict=True))
-        straight = [name for name in law.design.names if name not in families or families[name].is_linear]
+    def _plain(self, columns: Sequence[str]) -> Logit:
+        """Return the plain logit of the same utility, with what is imposed on coefficients that it has too."""
+        families = {name: Family.of(family) for name, family in self.random.items()}
+        straight = [name for name in columns if name not in families or families[name].is_linear]
         if self.worth_in:  # what is imposed on worths is not of the plain logit's coefficients
             straight = [name for name in straight if name == self.worth_in]
         imposed: dict[str, Any] = {
             what: {name: value for name, value in getattr(self, what).items() if name in straight}
             for what in ("fixed", "bounds", "prior")
         }
-        plain = Logit(self.utility, reference=self.reference, ridge=self.ridge, **imposed)
-        fit = plain.fit(log, errors="classic", **further)
-        moved = np.sqrt(np.maximum(np.diag(fit.evidence.information), 0.0) / fit.data.n_cases)
-        units = dict(zip(law.design.names, np.where(moved > 0, 1 / np.where(moved > 0, moved, 1), 1.0), strict=True))
-        start = fit.estimates
+        return Logit(self.utility, reference=self.reference, ridge=self.ridge, **imposed)
+
+    def _start(self, plain: Fit) -> dict[str, float]:
+        """Return where to start: the plain logit's coefficients, and scales that move utility by half a unit."""
+        spec = self._coefficients(plain.names)
+        families = dict(zip(self.random, spec.families, strict=True))
+        moved = np.sqrt(np.maximum(np.diag(plain.evidence.information), 0.0) / plain.data.n_cases)
+        units = dict(zip(plain.names, np.where(moved > 0, 1 / np.where(moved > 0, moved, 1), 1.0), strict=True))
+        start = plain.estimates
         if self.worth_in:
             cost = min(start[self.worth_in], -0.1 * float(units[self.worth_in]))
             start = {name: cost if name == self.worth_in else -value / cost for name, value in start.items()}

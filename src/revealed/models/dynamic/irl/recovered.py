@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -25,6 +26,51 @@ Known = float | Callable[[np.ndarray], np.ndarray]
 
 
 @dataclass(frozen=True, eq=False)
+class OfStates:
+    """A function of states that refuses what are none.
+
+    Parameters
+    ----------
+    function : callable
+        From states, shape (m, d).
+    columns : tuple of str
+        What the d numbers of a state are.
+    """
+
+    function: Function
+    columns: tuple[str, ...]
+
+    def __call__(self, states: Any) -> np.ndarray:
+        """Return the function at some states.
+
+        Raises
+        ------
+        SpecificationError
+            If they are no finite numbers of shape (m, d).
+        """
+        told = ", ".join(self.columns)
+        wanted = f"states have the shape (m, {len(self.columns)}), a row for each and in it {told}"
+        try:
+            given = np.asarray(states, dtype=np.float64)
+        except (TypeError, ValueError):
+            raise SpecificationError(f"{wanted}, all of them numbers; give an array of floats") from None
+        if given.ndim != 2 or given.shape[1] != len(self.columns):
+            one = given.shape == (len(self.columns),)
+            remedy = ": of one state that is states[None, :]" if one else ""
+            if given.ndim == 1 and len(self.columns) == 1:
+                remedy = ": that is states[:, None]"
+            raise SpecificationError(f"{wanted}, not {given.shape}{remedy}")
+        odd = np.flatnonzero(~np.isfinite(given).all(axis=1))
+        if len(odd):
+            column = self.columns[int(np.flatnonzero(~np.isfinite(given[odd[0]]))[0])]
+            raise SpecificationError(
+                f"{len(odd):,} of {len(given):,} states hold numbers that are missing or infinite, the first in row "
+                f"{odd[0]}, {column}; fill them in, or leave those states out"
+            )
+        return self.function(given)
+
+
+@dataclass(frozen=True, eq=False)
 class RecoveredReward:
     r"""Rewards, values and behaviour as functions of the state.
 
@@ -36,7 +82,8 @@ class RecoveredReward:
     discount, scale : float
     log_policy, reward, value : callable
         From states, shape (m, d), to :math:`\log\pi(a|s)` and :math:`r(s, a)`, shape (m, A), and :math:`V(s)`, shape
-        (m,). NaN where a table has never seen a state or action.
+        (m,). NaN where a table has never seen a state or action. They refuse, with a SpecificationError, what are no
+        finite numbers of that shape.
     fixed : Fixed
         The end of the fitted iteration: rounds, what is left, whether it converged.
     identification : tuple of str
@@ -62,12 +109,18 @@ class RecoveredReward:
     data: Trajectories
     again: Callable[[Known], RecoveredReward]
 
-    def policy(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
-        """Return choice probabilities."""
+    def __post_init__(self) -> None:
+        for name in ("log_policy", "reward", "value"):
+            function = getattr(self, name)
+            plain = function.function if isinstance(function, OfStates) else function
+            object.__setattr__(self, name, OfStates(plain, self.data.columns))
+
+    def policy(self, states: np.ndarray) -> Float[np.ndarray, "m A"]:
+        """Return choice probabilities at states, shape (m, d)."""
         return np.exp(self.log_policy(states))
 
-    def action_value(self, states: Float[np.ndarray, "m d"]) -> Float[np.ndarray, "m A"]:
-        r"""Return :math:`Q(s, a) = V(s) + \alpha\log\pi(a|s)`."""
+    def action_value(self, states: np.ndarray) -> Float[np.ndarray, "m A"]:
+        r"""Return :math:`Q(s, a) = V(s) + \alpha\log\pi(a|s)` at states, shape (m, d)."""
         return np.asarray(self.value(states)[:, None] + self.scale * self.log_policy(states))
 
     @property

@@ -39,7 +39,7 @@ from revealed.models.dynamic.irl import (
     tabular,
     trajectories,
 )
-from revealed.models.dynamic.irl.recovered import RecoveredReward
+from revealed.models.dynamic.irl.recovered import OfStates, RecoveredReward
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.space import StateSpace
@@ -174,6 +174,8 @@ class _Writing:
 
     def told(self, value: Any) -> Any:
         """Return a part as JSON-ready data."""
+        if isinstance(value, OfStates):  # the check is made anew with the reward
+            value = value.function
         if isinstance(value, np.generic):
             value = value.item()
         if value is None or isinstance(value, bool | int | str | float):
