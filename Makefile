@@ -95,8 +95,10 @@ postgres:
 	@.ci/postgres
 
 tests: $(VENV)/.all postgres
-	@# A worker for each of two cores: threads of the linear algebra would only wait for each other.
-	@$(SECTION) "tests" env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 $(BIN)/python -m pytest -q -n 2
+	@# A worker for each of two cores: threads of the linear algebra would only wait for each other. What is compiled
+	@# is kept, whatever the caller's habit: some hundred processes start from it.
+	@$(SECTION) "tests" env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
+	    $(BIN)/python -m pytest -q -n 2
 
 docs: $(VENV)/.all
 	@$(SECTION) "documentation" env NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict

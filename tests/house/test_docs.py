@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from docs.machinery.pictures import stale
+from tests.house.forked import forked_commands
 from tests.house.pages import PageError, PageRun, blocks_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -31,14 +32,21 @@ def page_environment() -> dict[str, str]:
     }
 
 
+@pytest.fixture(scope="session")
+def quick_start():
+    """Return the environment of a page in which ``revealed`` need not start anew for each command."""
+    with forked_commands(page_environment()) as environment:
+        yield environment
+
+
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
-def test_page(page, tmp_path, monkeypatch):
+def test_page(page, quick_start, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("COLUMNS", "NO_COLOR", "TERM"):
         monkeypatch.setenv(name, page_environment()[name])
     text = page.read_text(encoding="utf-8")
-    PageRun(str(page.relative_to(ROOT)), tmp_path, page_environment()).run(text, ROOT)
+    PageRun(str(page.relative_to(ROOT)), tmp_path, quick_start).run(text, ROOT)
     old = stale(text, tmp_path)
     assert not old, f"{', '.join(old)}: not what the page draws; run python -m docs.machinery.pictures and look at them"
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from jaxtyping import TypeCheckError
+from jaxtyping import Float, TypeCheckError, jaxtyped
 
 from revealed.errors import nearest
 from revealed.evidence import ExactSum, Gaussian
+from tests.house.shape_checks import check
 
 
 def test_a_wrong_shape_is_caught():
@@ -22,3 +23,22 @@ def test_a_wrong_type_is_caught():
 
 def test_an_int_does_for_a_float():
     assert Gaussian.ridge(2, 3).precision.tolist() == Gaussian.ridge(2.0, 3).precision.tolist()
+
+
+def inner(kept: int):
+    """Return a function that is defined anew in each call, as the import hook would have it."""
+
+    @jaxtyped(typechecker=check)
+    def first(x: Float[np.ndarray, " n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " n"]:
+        return np.asarray((x + y)[:kept])
+
+    return first
+
+
+@pytest.mark.parametrize("time", ["first", "again"])
+def test_inner_functions_are_checked_each_time_they_are_defined(time):
+    assert inner(2)(np.ones(2), np.ones(2)).tolist() == [2.0, 2.0]
+    with pytest.raises(TypeCheckError, match="parameters of .*first"):
+        inner(2)(np.ones(2), np.ones(3))
+    with pytest.raises(TypeCheckError, match="return value of .*first"):
+        inner(1)(np.ones(2), np.ones(2))
