@@ -30,12 +30,15 @@ class Business:
         Who is among them is decided by the person's label and the salt, always the same.
     salt : str
         Another salt, another holdout group.
+    fallback : tuple of str
+        What a service shows, from the top, when the policy cannot decide; nothing is learned of that.
     """
 
     blocked: tuple[str, ...] = ()
     pinned: str | None = None
     holdout: float = 0.0
     salt: str = ""
+    fallback: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 0 <= self.holdout <= 1:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -84,9 +85,9 @@ class Catalogue:
     def _record(self, item: str | Mapping[str, Any]) -> dict[str, Any]:
         if isinstance(item, str):
             if item not in self.actions:
-                raise SpecificationError(
-                    f"no action {item!r} was met so far; give its attributes too, or {nearest(item, self.actions)}"
-                )
+                record = json.dumps({self.column: item} | dict.fromkeys(self.fields, "…"), ensure_ascii=False)
+                known = nearest(item, self.actions) if self.actions else "learn first"
+                raise SpecificationError(f"no action {item!r} was met so far; give a new one as {record}, or {known}")
             return {self.column: item, **self.actions[item]}
         if self.column not in item:
             raise SpecificationError(f"a candidate without its label {self.column!r}: {dict(item)!r}")

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 #: Numbers of random numbers that a decision may use: one a place.
 PLACES = 64
+#: Where the random numbers of decisions on a single thing start: one for each, so that 256 of them share a pool.
+SINGLES = 1 << 61
 #: Of the random numbers that marginals are drawn with; pools of draws and lots have 0 and 1.
 _MARGINALS = 2
 
@@ -93,7 +95,8 @@ class Showing:
 
     def page(self, number: int) -> Page:
         """Return the empty slate of a decision."""
-        base = replace(self.base, numbers=np.array([number * PLACES]))
+        first = SINGLES + number if len(self.worth.positions) == 1 else number * PLACES
+        base = replace(self.base, numbers=np.array([first]))
         return Page(base, self.worth, self.unblocked, self.first)
 
     def decide(self, number: int) -> tuple[list[int], list[float]]:

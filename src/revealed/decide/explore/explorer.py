@@ -113,7 +113,7 @@ class Explorer:
         if rule is None or not len(features):
             return int(self._many(posterior, features[None], np.array([number]), _several(eligible))[0][0])
         with np.errstate(invalid="ignore", over="ignore"):  # refused here, whatever the settings
-            scores = rule.scores(OneOutlook(self._source, posterior, features, number))
+            scores = rule.scores(OneOutlook(self.source, posterior, features, number))
             if not isfinite(scores.dot(scores)):  # what is odd in features is in scores: less to look at
                 _refuse_scores(features[None])
         if eligible is not None:
@@ -166,12 +166,8 @@ class Explorer:
 
         A slate's outlook, for instance, tells what each candidate would add to what is shown already.
         """
-        probabilities = self._probabilities(outlook)
-        if self._scoring is None:
-            shown = int(drawn(probabilities, self._uniforms(np.array([number])))[0])
-        else:
-            shown = int(np.where(outlook.eligible, self._scoring.scores(outlook), -np.inf).argmax())
-        return Choice(shown, float(max(probabilities[0, shown], self._least)))
+        choices = self.choose_many_by(outlook, np.array([number]))
+        return Choice(int(choices.actions[0]), float(choices.propensities[0]))
 
     def probabilities_by(self, outlook: Outlook) -> Float[np.ndarray, " actions"]:
         """Return the probability of each action by an outlook on one decision; see :meth:`choose_by`."""
@@ -215,6 +211,15 @@ class Explorer:
         assert probabilities is not None
         return Choices(shown, np.maximum(probabilities[np.arange(len(shown)), shown], self._least))
 
+    def choose_many_by(self, outlook: Outlook, numbers: Int[np.ndarray, " n"]) -> Choices:
+        """Return what to show and the propensities by an outlook on several decisions, rows of shape (n, actions)."""
+        probabilities = self._probabilities(outlook)
+        if self._scoring is None:
+            shown = drawn(probabilities, self._uniforms(numbers))
+        else:
+            shown = np.where(outlook.eligible, self._scoring.scores(outlook), -np.inf).argmax(axis=1)
+        return Choices(shown, np.maximum(probabilities[np.arange(len(shown)), shown], self._least))
+
     def probabilities_many(
         self,
         posterior: Belief,
@@ -252,7 +257,8 @@ class Explorer:
     # ---- how ------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _source(self) -> Source:
+    def source(self) -> Source:
+        """Where its draws come from."""
         return Source(self.seed, self.pool)
 
     @cached_property
@@ -303,7 +309,7 @@ class Explorer:
             _require_eligible(eligible, shape)
         elif not shape[1]:
             raise _nothing_eligible(np.arange(len(numbers)))
-        return ManyOutlook(self._source, posterior, features, numbers, eligible)
+        return ManyOutlook(self.source, posterior, features, numbers, eligible)
 
     def _probabilities(self, outlook: Outlook) -> Float[np.ndarray, "n actions"]:
         found = self.rule.probabilities(outlook)

@@ -1,0 +1,153 @@
+"""Many decisions at once: the same as one by one, at a fraction of the cost. Imports its own room, models and errors.
+
+What services spend their time with is one thing for somebody out of candidates that come again and again. Those
+decisions share what can be shared (:mod:`revealed.decide.explore.crossed`); all others are decided one by one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from revealed.choices.policy import Decision
+from revealed.decide.explore.crossed import Crossed, CrossedOutlook
+from revealed.decide.policy import LearningPolicy
+from revealed.decide.showing import SINGLES
+from revealed.errors import RevealedError
+from revealed.models.glm.features.crossing import Candidates, Crossing
+
+#: Sets of candidates whose part is kept.
+_KNOWN = 64
+#: The most numbers that a set's part of a pool may take: 64 MiB.
+_MOST_CELLS = 1 << 23
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A decision that is wanted; see :meth:`LearningPolicy.decide` for the parameters."""
+
+    context: Mapping[str, Any]
+    seed: int
+    candidates: Sequence[str | Mapping[str, Any]] | None = None
+    count: int | None = None
+    person: str | int | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class _Set:
+    """Candidates as they come again."""
+
+    labels: tuple[str, ...]
+    part: Candidates
+    crossed: Crossed
+    allowed: np.ndarray | None
+
+
+@dataclass(eq=False)
+class Desk:
+    """Decides for one policy, and keeps what decisions share.
+
+    Parameters
+    ----------
+    policy : LearningPolicy
+        To be replaced by the one that has learned more (:meth:`taking`).
+    """
+
+    policy: LearningPolicy
+    _sets: dict[tuple[str, ...] | None, _Set | None] = field(default_factory=dict, repr=False)
+
+    def taking(self, policy: LearningPolicy) -> Desk:
+        """Return a desk for the policy as it is now, which keeps what still holds."""
+        return Desk(policy)
+
+    def decide(self, requests: Sequence[Request]) -> list[Decision | RevealedError]:
+        """Return a decision for each request, or what is wrong with it.
+
+        Each is what :meth:`LearningPolicy.decide` gives, whatever it is asked with; but for candidates that are equal
+        to rounding.
+        """
+        found: list[Decision | RevealedError | None] = [None] * len(requests)
+        groups: dict[tuple[str, ...] | None, list[int]] = {}
+        for place, request in enumerate(requests):
+            if self._is_usual(request):
+                wanted = request.candidates
+                groups.setdefault(None if wanted is None else tuple(wanted), []).append(place)  # type: ignore[arg-type]
+        for key, places in groups.items():
+            known = self._set_of(key)
+            if known is not None:
+                self._decide_alike(known, requests, places, found)
+        return [self._alone(request) if one is None else one for one, request in zip(found, requests, strict=True)]
+
+    # ---- how ------------------------------------------------------------------------------------------------------
+
+    def _is_usual(self, request: Request) -> bool:
+        slate = self.policy.specification.slate
+        if request.count not in (None, 1) or (slate is not None and (slate.size > 1 or slate.goals)):
+            return False
+        if request.candidates is not None and not all(type(item) is str for item in request.candidates):
+            return False
+        return not self.policy.specification.business.holds_out(request.person) and 0 <= request.seed < SINGLES
+
+    @cached_property
+    def _crossing(self) -> Crossing | None:
+        policy = self.policy
+        return Crossing.of(policy.space, (policy.catalogue.column, *policy.catalogue.fields))
+
+    def _set_of(self, key: tuple[str, ...] | None) -> _Set | None:
+        if key not in self._sets:
+            if len(self._sets) >= _KNOWN:
+                self._sets.clear()
+            self._sets[key] = self._set(key)
+        return self._sets[key]
+
+    def _set(self, key: tuple[str, ...] | None) -> _Set | None:
+        policy, crossing = self.policy, self._crossing
+        if crossing is None:
+            return None
+        try:
+            records = policy.catalogue.candidates(key)
+            labels = tuple(str(record[policy.catalogue.column]) for record in records)
+            allowed = policy.specification.business.eligible(labels)
+        except RevealedError:
+            return None  # told one by one
+        cells = policy.explorer.pool * len(labels) * crossing.shape[1]
+        part = crossing.candidates(records) if cells <= _MOST_CELLS and len(set(labels)) == len(labels) else None
+        if part is None:
+            return None
+        crossed = Crossed(policy.explorer.source, part.values, crossing.item, crossing.context, crossing.shape[1])
+        return _Set(labels, part, crossed, None if allowed.all() else allowed)
+
+    def _decide_alike(
+        self,
+        known: _Set,
+        requests: Sequence[Request],
+        places: Sequence[int],
+        found: list[Decision | RevealedError | None],
+    ) -> None:
+        assert self._crossing is not None
+        contexts, odd = self._crossing.contexts([requests[place].context for place in places])
+        usual = np.isfinite(contexts).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
+        usual[odd] = False
+        if not usual.any():
+            return
+        some = np.flatnonzero(usual)
+        numbers = np.array([requests[places[at]].seed for at in some.tolist()], dtype=np.int64) + SINGLES
+        outlook = CrossedOutlook(known.crossed, self.policy.model.posterior, contexts[some], numbers, known.allowed)
+        choices = self.policy.explorer.choose_many_by(outlook, numbers)
+        version = self.policy.version
+        told = zip(some.tolist(), choices.actions.tolist(), choices.propensities.tolist(), strict=True)
+        for at, action, chance in told:
+            place = places[at]
+            found[place] = Decision((known.labels[action],), chance, version, requests[place].seed, (chance,))
+
+    def _alone(self, request: Request) -> Decision | RevealedError:
+        try:
+            return self.policy.decide(
+                request.context, request.candidates, seed=request.seed, count=request.count, person=request.person
+            )
+        except RevealedError as error:
+            return error
