@@ -54,6 +54,7 @@ def main(file: Path, repeats: int) -> None:
         InversePropensity,
         Shrunk,
         Switched,
+        asked_once,
         evaluate,
         evaluate_each,
     )
@@ -98,14 +99,23 @@ def main(file: Path, repeats: int) -> None:
         ends[name] = [drawn.low, drawn.high]
     each = tuple(estimators.values())
     more["all in one"], _ = timed(partial(evaluate_each, feedback, policy, each, rewards=rewards))
-    shown = policy[np.arange(len(policy)), feedback.action_codes]
-    for name in ("IPS", "SNIPS"):
-        more[f"{name} of what was shown"], _ = timed(partial(evaluate, feedback, shown, estimators[name]))
+    more["ask once"], asked = timed(partial(asked_once, feedback, policy))
+    once = {}
+    for name, estimator in estimators.items():
+        once[name], found = timed(partial(evaluate, feedback, asked, estimator, rewards=rewards))
+        assert found.value == values[name]
     more["read the policy once"], _ = timed(policy.max)
     more["barest"], _ = timed(partial(barest, data, feedback.action_codes, check=False))
     more["barest with a check"], _ = timed(partial(barest, data, feedback.action_codes, check=True))
     more["bytes of the policy"] = float(policy.nbytes)
-    found = {"seconds": seconds, "bootstrapped": bootstrapped, "values": values, "ends": ends, "more": more}
+    found = {
+        "seconds": seconds,
+        "once": once,
+        "bootstrapped": bootstrapped,
+        "values": values,
+        "ends": ends,
+        "more": more,
+    }
     print(json.dumps(found))
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,6 +30,7 @@ from revealed.answer.offpolicy import (
     SubGaussian,
     Switched,
     Tuned,
+    asked_once,
     compare_policies,
     evaluate,
     evaluate_each,
@@ -561,3 +563,33 @@ def test_comparison_refusals() -> None:
     found = compare_policies(feedback, {"new": policy})
     with pytest.raises(SpecificationError, match="no difference for 'logged'"):
         found.difference("logged")
+
+
+def test_a_policy_asked_once_is_judged_the_same_every_time() -> None:
+    """Whatever the estimator; rows without an answer are left out; and only of the log it was asked about."""
+    rng = np.random.default_rng(2)
+    n, k = 900, 4
+    logging, policy = rng.dirichlet(np.ones(k), n), rng.dirichlet(np.ones(k), n)
+    action = (rng.random((n, 1)) > logging.cumsum(axis=1)).sum(axis=1)
+    reward = np.where(rng.random(n) < 0.1, np.nan, (rng.random(n) < 0.3).astype(float))
+    table = {
+        "decision": np.arange(n),
+        "action": action,
+        "reward": pa.array(reward, from_pandas=True),
+        "propensity": logging[np.arange(n), action],
+    }
+    feedback = read_feedback(pa.table(table))
+    asked = asked_once(feedback, policy)
+    assert asked_once(feedback, asked) is asked
+    for estimator in (InversePropensity(), InversePropensity(normalised=True), DirectMethod(), DoublyRobust()):
+        once, afresh = evaluate(feedback, asked, estimator), evaluate(feedback, policy, estimator)
+        assert (once.value, once.low, once.high) == (afresh.value, afresh.low, afresh.high)
+        assert once.overlap == afresh.overlap
+    shown = asked_once(feedback, policy[np.arange(n), action])
+    assert evaluate(feedback, shown, InversePropensity()).value == evaluate(feedback, asked, InversePropensity()).value
+    with pytest.raises(SpecificationError, match="was asked about 900 rows, not the 2"):
+        evaluate(feedback.take(np.arange(300)), asked, InversePropensity())
+    with pytest.raises(SpecificationError, match=r"row 5 \(from 0\) sum to 2"):
+        asked_once(feedback, policy * np.where(np.arange(n) == 5, 2.0, 1.0)[:, None])
+    same = asked_once(feedback, {"0": 0.5, "1": 0.5})
+    assert evaluate(feedback, same).value == evaluate(feedback, {"0": 0.5, "1": 0.5}).value

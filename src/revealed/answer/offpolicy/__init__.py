@@ -11,6 +11,7 @@ from revealed.answer.offpolicy.estimator import Estimator
 from revealed.answer.offpolicy.intervals import Bootstrap, EmpiricalBernstein, Interval, Normal
 from revealed.answer.offpolicy.judge import evaluate, evaluate_each
 from revealed.answer.offpolicy.overlap import Limits, Overlap
+from revealed.answer.offpolicy.passes import asked_once
 from revealed.answer.offpolicy.rewards import Foretold, RewardModel
 from revealed.answer.offpolicy.ridge import RidgeRewards
 from revealed.answer.offpolicy.slate_order import prefix_probability, slate_probability
@@ -62,6 +63,7 @@ __all__ = [
     "Switched",
     "Tuned",
     "Weights",
+    "asked_once",
     "compare_policies",
     "compare_slates",
     "evaluate",

@@ -7,13 +7,14 @@ in the processor's cache, so each array is read from memory once, and none of th
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from revealed.answer.offpolicy.parts import Rounds, Rows
 from revealed.answer.offpolicy.rewards import Foretold
-from revealed.answer.offpolicy.target import Target
+from revealed.answer.offpolicy.target import PolicyLike, Target, target_of
 from revealed.answer.offpolicy.totals import BLOCK_ROWS, blocks
 from revealed.choices.feedback import Feedback
 from revealed.errors import SpecificationError
@@ -51,18 +52,59 @@ def rounds_of(
         if target.logging:
             yield Rounds(reward[rows], np.ones(rows.stop - rows.start))
             continue
+        if target.shown is not None:
+            weight = _weight(target.shown_on(rows), propensity[rows])
+            if foretold is None:
+                yield Rounds(reward[rows], weight)
+                continue
         each = target.each_on(rows)
-        if each is None:
-            yield Rounds(reward[rows], _weight(target.shown_on(rows), propensity[rows]))
-            continue
+        assert each is not None  # else no model could be asked
         shown = _Shown(codes[rows], starts[: rows.stop - rows.start])
-        weight = _weight(shown.of(each), propensity[rows])
-        if foretold is None:
-            yield Rounds(reward[rows], weight)
-            continue
+        if target.shown is None:
+            weight = _weight(shown.of(each), propensity[rows])
+            if foretold is None:
+                yield Rounds(reward[rows], weight)
+                continue
+        assert foretold is not None
         rewards = foretold.of_each(rows)
         expected = _expected(each, rewards, len(weight))
         yield Rounds(reward[rows], weight, expected, shown.of(rewards) if corrected else None)
+
+
+def asked_once(feedback: Feedback, policy: PolicyLike) -> Target:
+    """Return what a policy would have done on each row of a log: asked, checked and looked up once, to be judged often.
+
+    Every function that takes a policy takes what this returns in its place, for the same log. A policy of our own
+    computes its probabilities when asked, and an array of probabilities is checked, row by row; both take longer than
+    most estimators do.
+
+    Parameters
+    ----------
+    feedback : Feedback
+    policy : Chooser, array or mapping
+        As for :func:`revealed.answer.offpolicy.evaluate`.
+
+    Returns
+    -------
+    Target
+
+    Raises
+    ------
+    SpecificationError
+        If it is no policy, or its probabilities are none or do not sum to one.
+    """
+    target = target_of(feedback, policy)
+    if target.sound or target.same or target.logging:
+        return target
+    size, gathered = max(256, _BLOCK_CELLS // len(feedback.actions)), np.empty(feedback.n_rows)
+    starts = np.arange(0, size * len(feedback.actions), len(feedback.actions))
+    for rows in blocks(feedback.n_rows, size):
+        each = target.each_on(rows)
+        if each is None:
+            gathered[rows] = target.shown_on(rows)
+        else:
+            gathered[rows] = _Shown(feedback.action_codes[rows], starts[: rows.stop - rows.start]).of(each)
+    return replace(target, shown=gathered, sound=True)
 
 
 def _weight(probability: Rows, propensity: Rows) -> Rows:

@@ -7,7 +7,7 @@ of each action; or as a mapping from actions to probabilities, the same on every
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,8 +16,6 @@ from jaxtyping import Bool, Float, Int
 from revealed.choices.feedback import Feedback
 from revealed.choices.policy import Chooser
 from revealed.errors import SpecificationError, nearest
-
-PolicyLike = Chooser | np.ndarray | Mapping[Any, float]
 
 #: How far probabilities may be from summing to one: what eight decimals of eighty actions leave.
 _TOLERANCE = 1e-6
@@ -59,6 +57,8 @@ class Target:
         It is the policy that was running.
     origin : array of int, shape (rows,), or None
         The row of each in the array that was given; None where they are the same.
+    sound : bool
+        All was checked, and ``shown`` is known beside ``each`` (:func:`asked_once`).
     """
 
     shown: np.ndarray | None
@@ -67,6 +67,13 @@ class Target:
     elsewhere: float = 0.0
     logging: bool = False
     origin: Int[np.ndarray, " rows"] | None = None
+    sound: bool = False
+
+    def of_rows(self, kept: Bool[np.ndarray, " all_rows"]) -> Target:
+        """Return the same on some rows only."""
+        shown = None if self.shown is None else self.shown[kept]
+        each = self.each if self.each is None or self.same else self.each[kept]
+        return replace(self, shown=shown, each=each)
 
     def each_on(self, rows: slice) -> Float[np.ndarray, "rows_or_one actions"] | None:
         """Return the probability of each action on some rows; one row where it is the same on all.
@@ -79,6 +86,8 @@ class Target:
         if self.each is None or self.same:
             return self.each  # one row was checked when it was given
         block = np.ascontiguousarray(self.each[rows], np.float64)
+        if self.sound:
+            return block
         with np.errstate(invalid="ignore"):  # infinities of both signs
             off = block @ np.ones(block.shape[1])
         if not (off.max() <= 1 + _TOLERANCE and off.min() >= 1 - _TOLERANCE):  # not a number fails too
@@ -99,7 +108,7 @@ class Target:
         """
         assert self.shown is not None
         shown = np.ascontiguousarray(self.shown[rows], np.float64)
-        if not (shown.min() >= 0 and shown.max() <= 1 + _TOLERANCE):
+        if not self.sound and not (shown.min() >= 0 and shown.max() <= 1 + _TOLERANCE):
             require_probabilities(self.shown, self.origin)
         return shown
 
@@ -111,13 +120,17 @@ class Target:
         return float(self.each[:, never].sum() / len(self.each)) + self.elsewhere if len(never) else self.elsewhere
 
 
+#: What a policy may be given as.
+PolicyLike = Chooser | np.ndarray | Mapping[Any, float] | Target
+
+
 def target_of(feedback: Feedback, policy: PolicyLike, kept: Bool[np.ndarray, " all_rows"] | None = None) -> Target:
     """Return what a policy would have done on each row.
 
     Parameters
     ----------
     feedback : Feedback
-    policy : Chooser, array, mapping or Logged
+    policy : Chooser, array, mapping, Logged, or what :func:`asked_once` returned
     kept : array of bool, shape (all rows,), or None
         Which rows feedback was taken from, of which an array may have one each; None where from all.
 
@@ -127,6 +140,8 @@ def target_of(feedback: Feedback, policy: PolicyLike, kept: Bool[np.ndarray, " a
         If it is no policy, or its probabilities have another shape, are no probabilities, or do not sum to one; of an
         array only once its rows are taken.
     """
+    if isinstance(policy, Target):
+        return _asked_before(feedback, policy, kept)
     if isinstance(policy, Logged):
         return Target(feedback.propensity, None, logging=True)
     if isinstance(policy, Mapping):
@@ -146,6 +161,20 @@ def target_of(feedback: Feedback, policy: PolicyLike, kept: Bool[np.ndarray, " a
         wanted = f"({feedback.n_rows},) or ({feedback.n_rows}, {len(feedback.actions)})"
         raise SpecificationError(f"probabilities have shape {given.shape}; give {wanted}: rows, or rows by actions")
     return Target(None, given, origin=origin)
+
+
+def _asked_before(feedback: Feedback, target: Target, kept: Bool[np.ndarray, " all_rows"] | None) -> Target:
+    """Return what was asked before, of the rows that are judged."""
+    if target.shown is None:  # the same on every row
+        return target
+    if len(target.shown) == feedback.n_rows:
+        return target
+    if kept is not None and len(target.shown) == len(kept):
+        return target.of_rows(kept)
+    raise SpecificationError(
+        f"the policy was asked about {len(target.shown):,} rows, not the {feedback.n_rows:,} of {feedback.source}; "
+        "ask it about this log"
+    )
 
 
 def _of_mapping(feedback: Feedback, policy: Mapping[Any, float]) -> Target:
