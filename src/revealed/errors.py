@@ -106,6 +106,12 @@ class OutputError(RevealedError):
     exit_code = 6
 
 
+class StoreError(RevealedError):
+    """The log of decisions and outcomes cannot be opened, read or written; what it holds is untouched."""
+
+    exit_code = 8
+
+
 def nearest(name: str, candidates: Iterable[str]) -> str:
     """Return ``did you mean …`` for a name that is not there, or the list of what is.
 

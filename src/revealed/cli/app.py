@@ -19,6 +19,7 @@ from revealed.cli.layout import layout
 from revealed.cli.options import expanded
 from revealed.cli.policies import decide, evaluate, learn
 from revealed.cli.replay import replay
+from revealed.cli.serve import keys, serve
 from revealed.cli.simulate import simulate
 from revealed.cli.validate import validate
 from revealed.cli.whatif import whatif
@@ -62,6 +63,7 @@ _PANELS = {
     "Start": (demo, datasets, simulate),
     "Estimate": (describe, fit, dynamic, blp, validate, compare),
     "Decide": (learn, decide, evaluate, replay, layout),
+    "Serve": (serve, keys),
     "Ask": (whatif, wtp, elasticities, demand, markets),
 }
 for _panel, _commands in _PANELS.items():

@@ -28,6 +28,7 @@ EXIT_CODES = {
     5: "an optional part is not installed",
     6: "a result cannot be written; what was there is untouched",
     NOT_SOUND: "estimated, but not converged or not identified; the result is still shown and written",
+    8: "the log of decisions cannot be opened, read or written; what it holds is untouched",
     INTERRUPTED: "interrupted; nothing half-written",
 }
 

@@ -1,0 +1,71 @@
+"""A decider: one process that answers requests on a socket it was given. Imports its own room and errors.
+
+``echo '{"store": …, "snapshots": …, "fd": …}' | python -m revealed.serve.decider``; the supervisor starts it
+(:mod:`.supervisor`).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import msgspec
+import uvicorn
+
+from revealed.serve import parent
+from revealed.serve.connection import Connection, places
+from revealed.serve.service import ServiceOptions, application
+
+
+class Told(msgspec.Struct, forbid_unknown_fields=True):
+    """What a decider is told.
+
+    Parameters
+    ----------
+    store, snapshots : str
+    fd : int
+        The socket that listens.
+    options : ServiceOptions
+    encryption : pair of str, optional
+        The files of a certificate and its private key, for TLS.
+    """
+
+    store: str
+    snapshots: str
+    fd: int
+    options: ServiceOptions
+    encryption: tuple[str, str] | None = None
+
+
+def run(told: Told) -> None:
+    """Answer requests until a signal says to stop; those under way are answered first."""
+    certificate, key = told.encryption or (None, None)
+    listening = socket.socket(fileno=told.fd)
+    config = uvicorn.Config(
+        application(told.store, Path(told.snapshots), told.options),
+        loop="uvloop",
+        http=Connection,
+        ws="none",
+        limit_concurrency=places(),
+        lifespan="on",
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        ssl_certfile=certificate,
+        ssl_keyfile=key,
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=10,
+    )
+    server = uvicorn.Server(config)
+    server.run(sockets=[listening])
+    if not server.started:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    told = msgspec.json.decode(parent.told(), type=Told)
+    parent.when_it_has_gone(lambda: os.kill(os.getpid(), signal.SIGTERM))
+    run(told)

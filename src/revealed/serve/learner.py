@@ -1,0 +1,170 @@
+"""The learner: names what is new a lesson, learns it, tells the deciders. Imports decide, store, its room and errors.
+
+Run as a program it is the learner of a service: ``python -m revealed.serve.learner STORE FOLDER``. There is one for a
+store; a second finds its place taken, and says so.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event
+
+from revealed.decide.policy import LearningPolicy
+from revealed.errors import RevealedError, StoreError
+from revealed.serve.lessons import taught
+from revealed.serve.snapshots import Snapshot, Snapshots, policy_of, state_of
+from revealed.store.open import open_store
+from revealed.store.protocol import Checkpoint, Lesson, Store
+
+ROLE = "learner"
+#: Seconds for which the place is held, and after which it is taken anew.
+_HELD, _RENEWED = 10.0, 2.0
+#: Outcomes in a lesson, and lessons or seconds between checkpoints.
+_LONGEST, _LESSONS, _SECONDS = 20_000, 500, 30.0
+
+
+@dataclass(eq=False)
+class Pupil:
+    """A policy as it learns.
+
+    Parameters
+    ----------
+    store : Store
+    name : str
+    policy : LearningPolicy
+    lesson : Lesson
+        The last one it learned; of number 0 before the first.
+    """
+
+    store: Store
+    name: str
+    policy: LearningPolicy
+    lesson: Lesson
+    odd: int = 0
+    _kept: int = 0
+    _kept_at: float = 0.0
+    _looked: int = field(default=0, init=False)
+
+    @classmethod
+    def resumed(cls, store: Store, name: str) -> Pupil:
+        """Return a policy as it was: the last checkpoint, and the lessons since, repeated.
+
+        Raises
+        ------
+        StoreError
+            If the store has no checkpoint of it, or one that cannot be read.
+        """
+        kept = store.checkpoint(name)
+        if kept is None:
+            raise StoreError(f"the store has no policy {name!r}")
+        lessons = store.lessons_after(name, 0)
+        before = next((lesson for lesson in lessons if lesson.number == kept.lesson), Lesson(name, 0, 0, 0, 0.0))
+        pupil = cls(store, name, policy_of(kept.state), before, _kept=kept.lesson)
+        for lesson in lessons:
+            if lesson.number > before.number:
+                pupil._learn(lesson)
+        return pupil
+
+    def look(self, now: float) -> bool:
+        """Learn what is new, if anything is; return whether it did."""
+        decisions, outcomes = self.store.ends()
+        start = max(self.lesson.outcomes_to, self._looked)
+        end = min(outcomes, start + _LONGEST)
+        if end <= start:
+            return False
+        if next(iter(self.store.answers_after(start, end, self.name)), None) is None:
+            self._looked = end
+            return end < outcomes
+        lesson = Lesson(self.name, self.lesson.number + 1, decisions, end, now)
+        self.store.add_lesson(lesson)
+        self._learn(lesson)
+        return True
+
+    def keep(self, now: float) -> None:
+        """Write a checkpoint, if the last one is old."""
+        behind = self.lesson.number - self._kept
+        if behind >= _LESSONS or (behind and now - self._kept_at >= _SECONDS):
+            self.store.add_checkpoint(Checkpoint(self.name, self.lesson.number, state_of(self.policy)))
+            self._kept, self._kept_at = self.lesson.number, now
+
+    def _learn(self, lesson: Lesson) -> None:
+        answers = list(self.store.answers_after(self.lesson.outcomes_to, lesson.outcomes_to, self.name))
+        self.policy, odd = taught(self.policy, answers)
+        self.odd += odd
+        self.lesson = lesson
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """What deciders are to know."""
+        return Snapshot(self.policy, self.lesson.number, self.lesson.at)
+
+
+def learn(store: Store, snapshots: Snapshots, stop: Event, clock: Callable[[], float], pause: float = 0.1) -> None:
+    """Learn what comes, until told to stop.
+
+    Raises
+    ------
+    StoreError
+        If another learner has this store, or it cannot be read for half a minute.
+    """
+    who = f"{os.uname().nodename}:{os.getpid()}"
+    if not store.hold(ROLE, who, _HELD):
+        raise StoreError("another learner has this store; stop that one first, or wait until its hold has run out")
+    pupils: dict[str, Pupil] = {}
+    held = failed = clock()
+    while not stop.is_set():
+        try:
+            now = clock()
+            if now - held > _RENEWED or now < held:
+                if not store.hold(ROLE, who, _HELD):
+                    raise StoreError("another learner has taken this store")
+                held = now
+            busy = _round(store, snapshots, pupils, clock)
+            failed = now
+        except StoreError:
+            if clock() - failed > 30:  # a server may be starting again; what was read so far is as it was
+                raise
+            pupils.clear()
+            busy = False
+        if not busy:
+            stop.wait(pause)
+    for pupil in pupils.values():
+        store.add_checkpoint(Checkpoint(pupil.name, pupil.lesson.number, state_of(pupil.policy)))
+    store.release(ROLE, who)
+
+
+def _round(store: Store, snapshots: Snapshots, pupils: dict[str, Pupil], clock: Callable[[], float]) -> bool:
+    busy = False
+    for row in store.policies():
+        pupil = pupils.get(row.name)
+        if pupil is None:
+            pupil = pupils[row.name] = Pupil.resumed(store, row.name)
+            snapshots.publish(row.name, pupil.snapshot)
+        if pupil.look(clock()):
+            busy = True
+            snapshots.publish(row.name, pupil.snapshot)
+        pupil.keep(clock())
+    return busy
+
+
+def main() -> None:
+    """Be the learner of a store until a signal ends it."""
+    stop = Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sign, lambda *_: stop.set())
+    try:
+        store = open_store(sys.argv[1])
+        learn(store, Snapshots(Path(sys.argv[2])), stop, time.time)
+        store.close()
+    except RevealedError as error:
+        sys.exit(f"learner: {error}")
+
+
+if __name__ == "__main__":
+    main()

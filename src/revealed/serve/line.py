@@ -1,0 +1,357 @@
+"""The line: who asks while a group is written waits, and the next group is decided and written at once.
+
+Imports decide, store and errors. One event loop, and one thread that writes: while it waits for the disk, requests are
+read and answered. See ``docs/design/serving.md``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+import msgspec
+
+from revealed.choices.policy import Decision
+from revealed.decide.many import Request
+from revealed.errors import RevealedError, StoreError
+from revealed.serve.counts import Counts
+from revealed.serve.messages import Decided, DecideRequest, OutcomeRequest, Refused, Taken
+from revealed.serve.names import Names
+from revealed.serve.roster import LIVE, Roster, Standing
+from revealed.store.protocol import DecisionRow, OutcomeRow, Store, Verdict
+
+Answer = Decided | Refused
+Found = TypeVar("Found")
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class BusyError(Exception):
+    """Nothing was taken; it may be tried again after some seconds."""
+
+    def __init__(self, reason: str, wait: float = 1.0) -> None:
+        super().__init__(reason)
+        self.reason, self.wait = reason, wait
+
+
+@dataclass(frozen=True)
+class LineOptions:
+    """How long the line may be.
+
+    Parameters
+    ----------
+    waiting : int
+        The most decisions and outcomes that wait; who comes then is sent away.
+    group : int
+        The most that are decided and written at once.
+    leased : int
+        Numbers of decisions that are leased at a time.
+    """
+
+    waiting: int = 4096
+    group: int = 256
+    leased: int = 8192
+
+
+@dataclass(eq=False, slots=True)
+class _Asked:
+    request: DecideRequest
+    future: asyncio.Future[Answer]
+
+
+@dataclass(eq=False, slots=True)
+class _Told:
+    outcomes: Sequence[OutcomeRequest]
+    received: float
+    future: asyncio.Future[Taken]
+
+
+@dataclass(eq=False)
+class _Group:
+    """What is decided and written at once."""
+
+    asked: Sequence[_Asked]
+    told: Sequence[_Told]
+    rows: list[DecisionRow] = field(default_factory=list)
+    #: The place in ``asked`` of each row.
+    places: list[int] = field(default_factory=list)
+    answers: list[Answer | None] = field(default_factory=list)
+    decisions: dict[int, Decision] = field(default_factory=dict)
+
+
+class Line:
+    """Takes requests, and answers when what they led to is on disk.
+
+    Parameters
+    ----------
+    store : Store
+    names : Names
+    roster : Roster
+    counts : Counts
+        What happened, for metrics.
+    clock : callable
+        Seconds since 1970.
+    options : LineOptions
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        names: Names,
+        roster: Roster,
+        counts: Counts,
+        clock: Callable[[], float],
+        options: LineOptions | None = None,
+    ) -> None:
+        self.store, self.names, self.roster, self.counts, self.clock = store, names, roster, counts, clock
+        self.options = options or LineOptions()
+        self._asked: deque[_Asked] = deque()
+        self._told: deque[_Told] = deque()
+        self._n_told = 0
+        self._some, self._closing = asyncio.Event(), False
+        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._numbers: deque[range] = deque()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the line."""
+        self._numbers.append(await self.in_turn(self.store.lease, self.options.leased))
+        self._task = asyncio.get_running_loop().create_task(self._run())
+
+    async def stop(self) -> None:
+        """Close the line, once all who wait have been answered."""
+        self._closing = True
+        self._some.set()
+        if self._task is not None:
+            await self._task
+        self._writer.shutdown()
+
+    @property
+    def waiting(self) -> int:
+        """How many decisions and outcomes wait."""
+        return len(self._asked) + self._n_told
+
+    async def in_turn(self, work: Callable[..., Found], *arguments: Any) -> Found:
+        """Do something with the store when it is its turn: one thread uses it."""
+        return await asyncio.get_running_loop().run_in_executor(self._writer, work, *arguments)
+
+    def decide(self, requests: Sequence[DecideRequest]) -> list[asyncio.Future[Answer]]:
+        """Return the answers to come.
+
+        Raises
+        ------
+        BusyError
+            If the line is full: nothing was taken.
+        """
+        self._require_room(len(requests))
+        loop = asyncio.get_running_loop()
+        asked = [_Asked(request, loop.create_future()) for request in requests]
+        self._asked.extend(asked)
+        self._some.set()
+        return [one.future for one in asked]
+
+    def tell(self, outcomes: Sequence[OutcomeRequest]) -> asyncio.Future[Taken]:
+        """Return the acknowledgement to come; it raises BusyError where the store cannot write.
+
+        Raises
+        ------
+        BusyError
+            If the line is full: nothing was taken.
+        """
+        self._require_room(len(outcomes))
+        told = _Told(outcomes, self.clock(), asyncio.get_running_loop().create_future())
+        self._told.append(told)
+        self._n_told += len(outcomes)
+        self._some.set()
+        return told.future
+
+    def _require_room(self, further: int) -> None:
+        if self._closing:
+            raise BusyError("the service is stopping", 5.0)
+        if self.waiting + further > self.options.waiting:
+            self.counts.add("busy", further)
+            raise BusyError(f"{self.waiting:,} wait already")
+
+    # ---- one group after the other --------------------------------------------------------------------------------
+
+    async def _run(self) -> None:
+        while True:
+            await self._some.wait()
+            while self._asked or self._told:
+                await self._serve(self._next())
+            if self._closing:
+                return
+            self._some.clear()
+
+    def _next(self) -> _Group:
+        asked = [self._asked.popleft() for _ in range(min(len(self._asked), self.options.group))]
+        told, n_told = [], 0
+        while self._told and n_told < self.options.group:
+            told.append(self._told.popleft())
+            n_told += len(told[-1].outcomes)
+        self._n_told -= n_told
+        return _Group(asked, told)
+
+    async def _serve(self, group: _Group) -> None:
+        try:
+            while sum(map(len, self._numbers)) < len(group.asked):
+                self._numbers.append(await self.in_turn(self.store.lease, self.options.leased))
+            self._decide(group)
+            rows, verdicts = await self.in_turn(self._write, group)
+        except StoreError as error:
+            self.counts.add("store_errors", 1)
+            self._without_store(group, str(error))
+            return
+        except Exception as error:  # noqa: BLE001 - whatever went wrong, nobody may wait for ever
+            self._give_up(group, error)
+            return
+        self._answer(group, rows, verdicts)
+
+    def _number(self) -> int:
+        first = self._numbers[0]
+        number = first[0]
+        if len(first) == 1:
+            self._numbers.popleft()
+        else:
+            self._numbers[0] = first[1:]
+        return number
+
+    # ---- deciding -------------------------------------------------------------------------------------------------
+
+    def _decide(self, group: _Group) -> None:
+        group.answers = [None] * len(group.asked)
+        by_policy: dict[str, list[int]] = {}
+        for place, one in enumerate(group.asked):
+            try:
+                standing = self.roster.named(one.request.policy)
+            except RevealedError as error:
+                group.answers[place] = Refused(str(error))
+                continue
+            if standing.state == LIVE:
+                by_policy.setdefault(standing.name, []).append(place)
+            else:
+                group.answers[place] = self._fallback(standing, standing.state)
+        for name, places in by_policy.items():
+            self._decide_by(self.roster.standings[name], places, group)
+
+    def _decide_by(self, standing: Standing, places: Sequence[int], group: _Group) -> None:
+        requests = [
+            Request(one.context, self._number(), one.candidates, one.count, one.person)
+            for one in (group.asked[place].request for place in places)
+        ]
+        made = self.clock()
+        found = standing.desk.decide(requests)
+        for place, request, decision in zip(places, requests, found, strict=True):
+            if isinstance(decision, Decision):
+                group.rows.append(_row(standing.name, made, group.asked[place].request, request.seed, decision))
+                group.places.append(place)
+                group.decisions[request.seed] = decision
+            else:
+                group.answers[place] = Refused(str(decision))
+
+    def _fallback(self, standing: Standing, why: str) -> Answer:
+        if not standing.fallback:
+            return Refused(f"the policy {standing.name!r} is {why}, and has no fall-back: [business] fallback = […]")
+        self.counts.add("fallbacks", 1)
+        return Decided(None, list(standing.fallback), None, [], standing.name, standing.policy.version, why)
+
+    # ---- writing: in the store's thread ---------------------------------------------------------------------------
+
+    def _write(self, group: _Group) -> tuple[Sequence[DecisionRow], Sequence[Verdict]]:
+        found = [self._found(outcome) for told in group.told for outcome in told.outcomes]
+        foreign = [
+            outcome.decision
+            for number, outcome in zip(found, (o for told in group.told for o in told.outcomes), strict=True)
+            if number is None
+        ]
+        known = self.store.asked(foreign) if foreign else {}
+        outcomes, at = [], iter(found)
+        for told in group.told:
+            for outcome in told.outcomes:
+                number = next(at)
+                if number is None:
+                    number = known[outcome.decision].number if outcome.decision in known else -1
+                came = told.received if outcome.time is None else outcome.time
+                outcomes.append(OutcomeRow(number, outcome.position, outcome.reward, came, told.received))
+        return self.store.write(group.rows, outcomes)
+
+    def _found(self, outcome: OutcomeRequest) -> int | None:
+        return self.names.number(outcome.decision)
+
+    # ---- answering ------------------------------------------------------------------------------------------------
+
+    def _answer(self, group: _Group, rows: Sequence[DecisionRow], verdicts: Sequence[Verdict]) -> None:
+        for place, row, ours in zip(group.places, rows, group.rows, strict=True):
+            decision = group.decisions[row.number] if row is ours or row.number == ours.number else None
+            group.answers[place] = self._repeated(row) if decision is None else self._decided(row, decision)
+        for one, answer in zip(group.asked, group.answers, strict=True):
+            if not one.future.done():  # who asked may have gone
+                one.future.set_result(answer)  # type: ignore[arg-type]
+        start = 0
+        for told in group.told:
+            some = verdicts[start : start + len(told.outcomes)]
+            start += len(some)
+            taken = Taken(*(sum(verdict is kind for verdict in some) for kind in Verdict))
+            if not told.future.done():
+                told.future.set_result(taken)
+        self.counts.served(len(rows), verdicts)
+
+    def _decided(self, row: DecisionRow, decision: Decision) -> Decided:
+        name, shown, chances = self.names.name(row.number), list(decision.shown), list(decision.propensities)
+        return Decided(name, shown, decision.propensity, chances, row.policy, row.version)
+
+    def _repeated(self, row: DecisionRow) -> Decided:
+        """Return the answer that was given when the same was asked before."""
+        shown, chances = msgspec.json.decode(row.shown), msgspec.json.decode(row.propensities)
+        name = self.names.name(row.number)
+        return Decided(name, shown, math.prod(chances), chances, row.policy, row.version)
+
+    def _without_store(self, group: _Group, reason: str) -> None:
+        """Answer decisions by what is fixed, and send outcomes away: they are the client's to keep."""
+        for place, one in enumerate(group.asked):
+            answer = group.answers[place] if place < len(group.answers) else None
+            if answer is None:
+                try:
+                    answer = self._fallback(self.roster.named(one.request.policy), "without a store")
+                except RevealedError as error:
+                    answer = Refused(str(error))
+            if one.future.done():
+                continue
+            if isinstance(answer, Refused) and place in group.places:
+                one.future.set_exception(BusyError(reason))
+            else:
+                one.future.set_result(answer)
+        for told in group.told:
+            if not told.future.done():
+                told.future.set_exception(BusyError(reason))
+
+    def _give_up(self, group: _Group, error: Exception) -> None:
+        futures: list[asyncio.Future[Any]] = [one.future for one in group.asked]
+        futures += [one.future for one in group.told]
+        for future in futures:
+            if not future.done():
+                future.set_exception(error)
+
+
+def _row(policy: str, made: float, request: DecideRequest, number: int, decision: Decision) -> DecisionRow:
+    return DecisionRow(
+        number,
+        policy,
+        decision.policy_version,
+        made,
+        _json(request.context),
+        _json(decision.shown),
+        _json(decision.propensities),
+        request.person,
+        request.id,
+        None if request.candidates is None else _json(request.candidates),
+    )
+
+
+def _json(value: Any) -> str:
+    return _ENCODER.encode(value).decode()

@@ -1,0 +1,88 @@
+"""How to talk to the service, in OpenAPI's terms: from the types of its messages. Imports its own room."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.metadata import version
+from typing import Any
+
+import msgspec
+
+from revealed.serve.messages import (
+    DecideBatch,
+    Decided,
+    DecidedBatch,
+    DecideRequest,
+    OutcomeBatch,
+    OutcomeRequest,
+    Refused,
+    Taken,
+)
+
+_HOT: tuple[tuple[str, str, str, type[Any], type[Any]], ...] = (
+    ("/v1/decide", "decide", "Decide what to show", DecideRequest, Decided),
+    ("/v1/decide/batch", "decide", "Decide several times", DecideBatch, DecidedBatch),
+    ("/v1/outcome", "outcome", "Tell what came of a decision", OutcomeRequest, Taken),
+    ("/v1/outcome/batch", "outcome", "Tell what came of several decisions", OutcomeBatch, Taken),
+)
+_OTHERS = (
+    ("/health", "get", "", "Whether the process lives"),
+    ("/ready", "get", "", "Whether it can decide and write"),
+    ("/metrics", "get", "read", "Counters and gauges for Prometheus"),
+    ("/v1/policies", "get", "read", "The policies"),
+    ("/v1/policies/{name}", "patch", "admin", "Stop a policy, or let it decide again"),
+    ("/v1/decisions/{name}", "get", "read", "What was decided, and what came of it"),
+    ("/v1/strays", "get", "read", "The latest outcomes that count for nothing"),
+    ("/v1/people/{person}", "delete", "admin", "Take a person out of the log"),
+)
+_WRONG = {
+    "400": "not what is taken here", "401": "no key, or a wrong one", "403": "the key is for something else",
+    "408": "the body took too long", "413": "too long", "415": "neither JSON nor msgpack", "422": "cannot be decided",
+    "429": "too often", "503": "nothing was taken; try again after Retry-After",
+}  # fmt: skip
+
+
+@cache
+def description() -> dict[str, Any]:
+    """Return the document."""
+    kinds = [DecideRequest, Decided, DecideBatch, OutcomeRequest, OutcomeBatch, Taken, Refused]
+    _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
+    # Of two kinds without a tag, which msgspec writes but does not describe.
+    one_of = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (Decided, Refused)]
+    listed = {"type": "array", "items": {"oneOf": one_of}}
+    components["DecidedBatch"] = {"type": "object", "properties": {"decisions": listed}, "required": ["decisions"]}
+    paths: dict[str, Any] = {}
+    for path, scope, summary, taken, given in _HOT:
+        paths[path] = {
+            "post": {
+                "summary": summary,
+                "security": [{"key": [scope]}],
+                "requestBody": {"required": True, "content": _content(taken)},
+                "responses": {"200": {"description": summary, "content": _content(given)}} | _wrong(),
+            }
+        }
+    for path, method, scope, summary in _OTHERS:
+        name = path.partition("{")[2].rstrip("}")
+        operation: dict[str, Any] = {"summary": summary, "responses": {"200": {"description": summary}} | _wrong()}
+        if scope:
+            operation["security"] = [{"key": [scope]}]
+        if name:
+            schema = {"type": "string"}
+            operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": schema}]
+        paths[path] = {method: operation}
+    return {
+        "openapi": "3.1.0",
+        "info": {"title": "Revealed", "version": version("revealed"), "description": "Decisions that learn"},
+        "paths": paths,
+        "components": {"schemas": components, "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}}},
+    }
+
+
+def _content(kind: type[Any]) -> dict[str, Any]:
+    schema = {"$ref": f"#/components/schemas/{kind.__name__}"}
+    return {form: {"schema": schema} for form in ("application/json", "application/msgpack")}
+
+
+def _wrong() -> dict[str, Any]:
+    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refused"}}}
+    return {status: {"description": why, "content": content} for status, why in _WRONG.items()}

@@ -1,0 +1,193 @@
+"""All routes but the hot ones: policies, explanations, forgetting, health, metrics. Imports its own room and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import asdict, replace
+from typing import Any
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from revealed.errors import RevealedError, SpecificationError, StoreError, nearest
+from revealed.serve.gate import Gate, GateError
+from revealed.serve.line import Line
+from revealed.serve.messages import Refused
+from revealed.serve.openapi import description
+from revealed.serve.roster import STATES
+from revealed.store.protocol import DecisionRow
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+
+class OtherRoutes:
+    """What is asked seldom.
+
+    Parameters
+    ----------
+    line : Line
+    gate : Gate, optional
+    """
+
+    def __init__(self, line: Line, gate: Gate | None) -> None:
+        self.line, self.gate = line, gate
+
+    def application(self, **options: Any) -> Starlette:
+        """Return the application."""
+        routes = [
+            Route("/health", self.health),
+            Route("/ready", self.ready),
+            Route("/openapi.json", self.openapi),
+            Route("/metrics", self._for("read", self.metrics)),
+            Route("/v1/policies", self._for("read", self.policies)),
+            Route("/v1/policies/{name}", self._for("admin", self.change), methods=["PATCH"]),
+            Route("/v1/decisions/{name:path}", self._for("read", self.decision)),
+            Route("/v1/strays", self._for("read", self.strays)),
+            Route("/v1/people/{person:path}", self._for("admin", self.forget), methods=["DELETE"]),
+        ]
+        handlers: Any = {HTTPException: _told, Exception: _ours}
+        return Starlette(routes=routes, exception_handlers=handlers, **options)
+
+    def _for(self, scope: str, handler: Callable[[Request, str], Awaitable[Response]]) -> Handler:
+        async def guarded(request: Request) -> Response:
+            try:
+                who = "nobody"
+                if self.gate is not None:
+                    who = self.gate.let(request.headers.get("authorization"), scope).id
+                return await handler(request, who)
+            except GateError as error:
+                headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+                return _answer(Refused(error.reason), error.status, headers)
+            except StoreError as error:
+                return _answer(Refused(str(error)), 503, {"retry-after": "1"})
+            except RevealedError as error:
+                return _answer(Refused(str(error)), 422)
+
+        return guarded
+
+    # ---- is it well? ----------------------------------------------------------------------------------------------
+
+    async def health(self, _request: Request) -> Response:
+        """Answer that the process lives."""
+        return _answer({"status": "alive"})
+
+    async def ready(self, _request: Request) -> Response:
+        """Answer whether it can decide and write."""
+        try:
+            await self.line.in_turn(self.line.store.ends)
+        except StoreError as error:
+            return _answer({"status": "not ready", "reason": str(error)}, 503, {"retry-after": "1"})
+        now = self.line.clock()
+        told = {
+            name: {"state": each.state, "version": each.policy.version, "lesson": each.lesson,
+                   "since_lesson": now - each.learned if each.lesson else None}
+            for name, each in self.line.roster.standings.items()
+        }  # fmt: skip
+        return _answer({"status": "ready", "policies": told})
+
+    async def metrics(self, _request: Request, _who: str) -> Response:
+        """Answer counters and gauges."""
+        gauges: dict[str, float] = {"waiting": self.line.waiting}
+        for name, each in self.line.roster.standings.items():
+            gauges[f'lesson{{policy="{name}"}}'] = each.lesson
+        return PlainTextResponse(self.line.counts.text(gauges), media_type="text/plain; version=0.0.4")
+
+    async def openapi(self, _request: Request) -> Response:
+        """Answer how to talk to the service."""
+        return _answer(description())
+
+    # ---- policies and decisions -----------------------------------------------------------------------------------
+
+    async def policies(self, _request: Request, _who: str) -> Response:
+        """Answer which policies there are."""
+        rows = await self.line.in_turn(self.line.store.policies)
+        standings = self.line.roster.standings
+        return _answer(
+            [
+                {
+                    "name": row.name,
+                    "state": row.state,
+                    "changed": row.changed,
+                    "version": standings[row.name].policy.version if row.name in standings else None,
+                    "lesson": standings[row.name].lesson if row.name in standings else None,
+                    "specification": msgspec.Raw(row.specification.encode()),
+                }
+                for row in rows
+            ]
+        )
+
+    async def change(self, request: Request, who: str) -> Response:
+        """Stop a policy, or let it decide again."""
+        name = request.path_params["name"]
+        wanted = msgspec.json.decode(await request.body(), type=dict[str, str]).get("state", "")
+        if wanted not in STATES:
+            raise SpecificationError(f"no state {wanted!r}; {nearest(wanted, STATES)}")
+        standing = self.line.roster.named(name)
+        store, now = self.line.store, self.line.clock()
+
+        def written() -> None:
+            row = next(row for row in store.policies() if row.name == name)
+            store.put_policy(replace(row, state=wanted, changed=now))
+            store.note(who, f"state {wanted}", name)
+
+        await self.line.in_turn(written)
+        standing.state = wanted
+        return _answer({"name": name, "state": wanted})
+
+    async def decision(self, request: Request, _who: str) -> Response:
+        """Answer what was decided, and what came of it."""
+        name = request.path_params["name"]
+        number = self.line.names.number(name)
+        store = self.line.store
+
+        def found() -> tuple[DecisionRow | None, list[dict[str, Any]]]:
+            row = store.decision(number) if number is not None else store.asked([name]).get(name)
+            return row, [] if row is None else [asdict(outcome) for outcome in store.outcomes_of(row.number)]
+
+        row, outcomes = await self.line.in_turn(found)
+        if row is None:
+            return _answer(Refused(f"no decision {name!r}"), 404)
+        told: dict[str, Any] = {
+            "decision": self.line.names.name(row.number),
+            "policy": row.policy,
+            "version": row.version,
+            "made": row.made,
+            "person": row.person,
+            "context": msgspec.Raw(row.context.encode()),
+            "shown": msgspec.Raw(row.shown.encode()),
+            "propensities": msgspec.Raw(row.propensities.encode()),
+            "outcomes": [{k: v for k, v in each.items() if k != "decision"} for each in outcomes],
+        }
+        return _answer(told)
+
+    async def strays(self, _request: Request, _who: str) -> Response:
+        """Answer the latest outcomes that count for nothing."""
+        rows = await self.line.in_turn(self.line.store.strays, 100)
+        return _answer([dict(row) for row in rows])
+
+    async def forget(self, request: Request, who: str) -> Response:
+        """Take a person's decisions and outcomes out of the log."""
+        person, store = request.path_params["person"], self.line.store
+
+        def forgotten() -> int:
+            count = store.forget(person)
+            store.note(who, "forget", "a person")  # whom would be remembered by it
+            return count
+
+        return _answer({"decisions": await self.line.in_turn(forgotten)})
+
+
+def _answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    return Response(msgspec.json.encode(content), status, headers, "application/json")
+
+
+async def _told(_request: Request, error: HTTPException) -> Response:
+    return _answer(Refused(error.detail), error.status_code)
+
+
+async def _ours(_request: Request, error: Exception) -> Response:
+    return _answer(Refused(f"an error of ours: {type(error).__name__}"), 500)

@@ -1,0 +1,81 @@
+"""What the learner tells the deciders: a file for each policy, written whole. Imports decide and files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from revealed.decide.policy import LearningPolicy
+from revealed.files import write_whole
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """A policy after a lesson.
+
+    Parameters
+    ----------
+    policy : LearningPolicy
+    lesson : int
+    learned : float
+        When, in seconds since 1970.
+    """
+
+    policy: LearningPolicy
+    lesson: int
+    learned: float
+
+
+class _Written(msgspec.Struct):
+    lesson: int
+    learned: float
+    policy: msgspec.Raw
+
+
+class Snapshots:
+    """The snapshots of one store's policies.
+
+    Parameters
+    ----------
+    folder : Path
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._seen: dict[str, tuple[int, int]] = {}
+
+    def publish(self, name: str, snapshot: Snapshot) -> None:
+        """Write a snapshot; deciders see the one before or this one, never a part."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        state = msgspec.Raw(state_of(snapshot.policy))
+        write_whole(self._path(name), msgspec.json.encode(_Written(snapshot.lesson, snapshot.learned, state)))
+
+    def news(self, name: str) -> Snapshot | None:
+        """Return the snapshot of a policy, if it is another than the last time."""
+        path = self._path(name)
+        try:
+            told = path.stat()
+            sign = (told.st_mtime_ns, told.st_ino)
+            if self._seen.get(name) == sign:
+                return None
+            written = msgspec.json.decode(path.read_bytes(), type=_Written)
+        except (FileNotFoundError, msgspec.DecodeError):
+            return None
+        self._seen[name] = sign
+        return Snapshot(policy_of(written.policy), written.lesson, written.learned)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{quote(name, safe='')}.json"
+
+
+def state_of(policy: LearningPolicy) -> bytes:
+    """Return a policy as bytes."""
+    return msgspec.json.encode(policy.to_dict())
+
+
+def policy_of(state: bytes | msgspec.Raw) -> LearningPolicy:
+    """Return the policy that :func:`state_of` wrote."""
+    return LearningPolicy.from_dict(msgspec.json.decode(state))

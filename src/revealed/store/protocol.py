@@ -1,0 +1,320 @@
+"""What a durable log of decisions and outcomes is, whatever it is kept in. Imports errors only.
+
+The same tests run on each store (``tests/store``). All that is returned was on disk before; what raises
+:class:`~revealed.errors.StoreError` was not written, or is answered as written when it is sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol, runtime_checkable
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionRow:
+    """A decision as it is kept.
+
+    Parameters
+    ----------
+    number : int
+        Its number in this store, leased (:meth:`Store.lease`) and never given twice.
+    policy : str
+        The name of the policy.
+    version : str
+        Which version of it decided: what it had learned.
+    made : float
+        When, in seconds since 1970 (UTC).
+    context : str
+        What was known, as a JSON object.
+    shown : str
+        The labels shown, from the top, as a JSON array.
+    propensities : str
+        The probability of each given those above, as a JSON array.
+    person : str, optional
+    asked : str, optional
+        The client's own id of the decision: the same id is decided once.
+    candidates : str, optional
+        The candidates that were given, as a JSON array; without them it was the policy's catalogue.
+    """
+
+    number: int
+    policy: str
+    version: str
+    made: float
+    context: str
+    shown: str
+    propensities: str
+    person: str | None = None
+    asked: str | None = None
+    candidates: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeRow:
+    """What came of something shown.
+
+    Parameters
+    ----------
+    decision : int
+        The decision's number.
+    position : int
+        Of what was shown there, from 1.
+    reward : float
+    came : float
+        When it happened, in seconds since 1970 (UTC), as the client tells it.
+    received : float
+        When it was received.
+    """
+
+    decision: int
+    position: int
+    reward: float
+    came: float
+    received: float
+
+
+class Verdict(StrEnum):
+    """What became of an outcome that was sent."""
+
+    NEW = "new"
+    #: The same outcome was there already: it counts once.
+    KNOWN = "known"
+    #: Another outcome is there already for the same position: this one is kept among the strays.
+    DIFFERENT = "different"
+    #: No such decision is known, or it has no such position: kept among the strays.
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class Lesson:
+    """A stretch of the log that a policy learns at once.
+
+    Parameters
+    ----------
+    policy : str
+    number : int
+        From 1, without gaps.
+    decisions_to, outcomes_to : int
+        It goes up to these ``seq``, included, and starts after those of the lesson before.
+    at : float
+        The moment of learning, in seconds since 1970 (UTC): what pending answers are judged by.
+    """
+
+    policy: str
+    number: int
+    decisions_to: int
+    outcomes_to: int
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An outcome with the decision that it is of.
+
+    Parameters
+    ----------
+    seq : int
+        The outcome's place in the order of commitment.
+    outcome : OutcomeRow
+    decision : DecisionRow
+    """
+
+    seq: int
+    outcome: OutcomeRow
+    decision: DecisionRow
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A policy after a lesson, as bytes that its writer knows how to read.
+
+    Parameters
+    ----------
+    policy : str
+    lesson : int
+        The last lesson in it; 0 before the first.
+    state : bytes
+    """
+
+    policy: str
+    lesson: int
+    state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyRow:
+    """A policy as the service knows it.
+
+    Parameters
+    ----------
+    name : str
+    specification : str
+        As JSON.
+    state : str
+        ``live``, ``shadow`` or ``stopped``.
+    share : float
+        The share of persons that a live policy decides for.
+    changed : float
+        When its state was last changed, in seconds since 1970 (UTC).
+    """
+
+    name: str
+    specification: str
+    state: str
+    share: float
+    changed: float
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRow:
+    """An API key; never the key itself.
+
+    Parameters
+    ----------
+    id : str
+        The first letters of the key, by which it is found and spoken of.
+    digest : bytes
+        Of the whole key.
+    scopes : tuple of str
+    note : str
+        Whose it is.
+    made : float
+    expires : float, optional
+    revoked : float, optional
+    """
+
+    id: str
+    digest: bytes
+    scopes: tuple[str, ...]
+    note: str
+    made: float
+    expires: float | None = None
+    revoked: float | None = None
+
+
+@runtime_checkable
+class Store(Protocol):
+    """The durable log. Safe to call from one thread at a time; open one for each process."""
+
+    # ---- decisions and outcomes -----------------------------------------------------------------------------------
+
+    def lease(self, count: int) -> range:
+        """Return so many numbers for decisions, which nobody else gets, also after a crash."""
+        ...
+
+    def write(
+        self, decisions: Sequence[DecisionRow], outcomes: Sequence[OutcomeRow]
+    ) -> tuple[Sequence[DecisionRow], Sequence[Verdict]]:
+        """Write decisions, then outcomes, in one transaction, and return when it is on disk.
+
+        Returns
+        -------
+        decisions : sequence of DecisionRow
+            Those that stand: the one written first where the same id was asked for again.
+        verdicts : sequence of Verdict
+            One for each outcome.
+
+        Raises
+        ------
+        StoreError
+            If it could not be written; nothing was.
+        """
+        ...
+
+    def decision(self, number: int) -> DecisionRow | None:
+        """Return a decision by its number."""
+        ...
+
+    def asked(self, ids: Sequence[str]) -> Mapping[str, DecisionRow]:
+        """Return the decisions that were asked for by ids of clients, of those that are known."""
+        ...
+
+    def outcomes_of(self, number: int) -> Sequence[OutcomeRow]:
+        """Return the outcomes of a decision, by position."""
+        ...
+
+    def decisions_after(self, seq: int, to: int, policy: str) -> Iterator[tuple[int, DecisionRow]]:
+        """Yield decisions of a policy with their ``seq``, above one and up to another, in order."""
+        ...
+
+    def answers_after(self, seq: int, to: int, policy: str) -> Iterator[Answered]:
+        """Yield outcomes of a policy's decisions, above one ``seq`` and up to another, in order."""
+        ...
+
+    def ends(self) -> tuple[int, int]:
+        """Return the last ``seq`` of decisions and of outcomes, 0 where there is none."""
+        ...
+
+    def strays(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return the latest outcomes that count for nothing, each with why."""
+        ...
+
+    # ---- learning -------------------------------------------------------------------------------------------------
+
+    def lessons_after(self, policy: str, number: int) -> Sequence[Lesson]:
+        """Return the lessons of a policy after one, in order."""
+        ...
+
+    def add_lesson(self, lesson: Lesson) -> None:
+        """Write a lesson; StoreError if it does not follow the last one."""
+        ...
+
+    def checkpoint(self, policy: str) -> Checkpoint | None:
+        """Return the last checkpoint of a policy."""
+        ...
+
+    def add_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint; older ones of the policy but the last three are dropped."""
+        ...
+
+    def hold(self, role: str, who: str, seconds: float) -> bool:
+        """Take or keep a role, such as that of the learner, for some seconds; False if another holds it."""
+        ...
+
+    def release(self, role: str, who: str) -> None:
+        """Give a role back."""
+        ...
+
+    def secret(self) -> bytes:
+        """Return 32 random bytes, the same for all who open this store: what names of decisions are made with."""
+        ...
+
+    # ---- administration -------------------------------------------------------------------------------------------
+
+    def policies(self) -> Sequence[PolicyRow]:
+        """Return all policies, by name."""
+        ...
+
+    def put_policy(self, row: PolicyRow) -> None:
+        """Write a policy, or what has changed of it."""
+        ...
+
+    def keys(self) -> Sequence[KeyRow]:
+        """Return all keys, revoked ones too."""
+        ...
+
+    def put_key(self, row: KeyRow) -> None:
+        """Write a key, or what has changed of it."""
+        ...
+
+    def note(self, who: str, act: str, about: str) -> None:
+        """Write an act of administration into the audit log."""
+        ...
+
+    def notes(self, limit: int) -> Sequence[Mapping[str, Any]]:
+        """Return the latest acts of administration."""
+        ...
+
+    def forget(self, person: str) -> int:
+        """Take a person's decisions and outcomes out; return how many decisions there were."""
+        ...
+
+    def drop_before(self, moment: float) -> int:
+        """Take out the decisions made before a moment, and their outcomes; return how many."""
+        ...
+
+    def close(self) -> None:
+        """Close it; a second time does nothing."""
+        ...
