@@ -34,7 +34,7 @@ USUAL = (
     "with_contextualbandits:Upper", "with_contextualbandits:FromInterval",
     "with_mabwiser:Upper", "with_mabwiser:Thompson",
 )  # fmt: skip
-#: Half a minute and more: all rounds in the reference world only; outside the main worlds only the best of them.
+#: Half a minute and more: not all rounds in the drifting world; outside the main worlds only the best of them.
 SLOW = ("with_vowpal:Bag", "with_vowpal:SquareCB", "with_vowpal:Epsilon", "with_river:Upper", "with_obp:Upper")
 #: Hours: one seed, a hundredth of the rounds, in the main worlds only.
 SLOWEST = ("with_pybandits:Thompson",)
@@ -55,7 +55,7 @@ def tasks_in(world: str, n_seeds: int, n_rounds: int) -> list[Task]:
     tasks = [Task(which, world, n_rounds, many) for which in QUICK]
     tasks += [Task(which, world, n_rounds, many) for which in NEAR]
     tasks += [Task(which, world, n_rounds if main else part, few) for which in USUAL]
-    whole = world == "reference"
+    whole = world in ("reference", "disjoint")
     tasks += [Task(which, world, n_rounds if whole else part, few) for which in (SLOW if main else SLOW[:1])]
     tasks += [Task(which, world, n_rounds // 100, (0,)) for which in SLOWEST if main]
     tasks += [Task(which, world, n_rounds, many) for which in OURS]

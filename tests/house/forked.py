@@ -42,6 +42,8 @@ INSTALLED = Path(sys.executable).with_name("revealed")
 _CALLER = """#!{python} -IS
 import json, os, signal, socket, sys
 
+if sys.argv[1:2] == ["serve"]:  # it is meant to stay, and to be told by signals to end
+    os.execv({installed!r}, [{installed!r}, *sys.argv[1:]])
 here = socket.socket(socket.AF_UNIX)
 here.connect({address!r})
 request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
@@ -64,7 +66,9 @@ def forked_commands(environment: Mapping[str, str], from_scratch: Path = INSTALL
     with tempfile.TemporaryDirectory(prefix="revealed-") as folder:  # a socket's path must be short
         address, script = Path(folder, "server"), Path(folder, "bin", "revealed")
         script.parent.mkdir()
-        script.write_text(_CALLER.format(python=sys.executable, address=str(address)), encoding="utf-8")
+        script.write_text(
+            _CALLER.format(python=sys.executable, address=str(address), installed=str(from_scratch)), encoding="utf-8"
+        )
         script.chmod(0o755)
         environment = {**environment, "PATH": str(script.parent) + os.pathsep + environment["PATH"]}
         command = [sys.executable, __file__, str(address), str(from_scratch)]

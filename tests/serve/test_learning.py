@@ -42,7 +42,7 @@ def test_a_posterior_is_a_function_of_the_lessons(tmp_path) -> None:
     """Repeated from the start, from a checkpoint, or never interrupted: the same bytes."""
     where = made(tmp_path)
     store = open_store(where)
-    pupil = Pupil.resumed(store, "offers")
+    pupil = Pupil.resumed(store, "offers", "offers")
     for turn in range(12):
         decided(store, 1 + 7 * turn, turn)
         assert pupil.look(float(turn))
@@ -50,7 +50,7 @@ def test_a_posterior_is_a_function_of_the_lessons(tmp_path) -> None:
             pupil.keep(1e9)
             assert store.checkpoint("offers").lesson == 7  # type: ignore[union-attr]
     assert pupil.policy.model.n_answers == sum(1 + 7 * turn for turn in range(12))
-    again = Pupil.resumed(store, "offers")
+    again = Pupil.resumed(store, "offers", "offers")
     assert again.lesson == pupil.lesson
     assert state_of(again.policy) == state_of(pupil.policy)
     from_the_start = fresh()
@@ -65,11 +65,11 @@ def test_a_posterior_is_a_function_of_the_lessons(tmp_path) -> None:
 
 
 def test_policies_learn_from_their_own_outcomes(tmp_path) -> None:
-    from revealed.serve.service import enrol
+    from revealed.serve.enrolment import enrol
 
     store = open_store(made(tmp_path))
     enrol(store, "others", fresh(), 0.0)
-    first, second = Pupil.resumed(store, "offers"), Pupil.resumed(store, "others")
+    first, second = Pupil.resumed(store, "offers", "offers"), Pupil.resumed(store, "others", "others")
     decided(store, 10, policy="others")
     assert not first.look(1.0)
     assert not store.lessons_after("offers", 0)
@@ -77,7 +77,7 @@ def test_policies_learn_from_their_own_outcomes(tmp_path) -> None:
     decided(store, 5)
     assert first.look(2.0)
     assert (first.policy.model.n_answers, second.policy.model.n_answers) == (5, 10)
-    assert state_of(Pupil.resumed(store, "offers").policy) == state_of(first.policy)
+    assert state_of(Pupil.resumed(store, "offers", "offers").policy) == state_of(first.policy)
     store.close()
 
 
@@ -154,7 +154,7 @@ def test_a_learner_killed_again_and_again_knows_the_same(tmp_path, capsys) -> No
         learner.wait()
         kills += 1
         store.release(ROLE, f"{os.uname().nodename}:{learner.pid}")
-    pupil = Pupil.resumed(store, "offers")
+    pupil = Pupil.resumed(store, "offers", "offers")
     while pupil.look(1e9):
         pass
     lessons = store.lessons_after("offers", 0)

@@ -15,10 +15,11 @@ import pytest
 from revealed.errors import SpecificationError, StoreError
 from revealed.serve import line as line_module
 from revealed.serve.app import Limits
+from revealed.serve.enrolment import enrol
 from revealed.serve.gate import SCOPES, Gate, GateError, new_key
 from revealed.serve.line import LineOptions
 from revealed.serve.names import Names
-from revealed.serve.service import ServiceOptions, enrol
+from revealed.serve.service import ServiceOptions
 from revealed.store.open import open_store
 from tests.serve.world import Learning, fresh, made, request, serving
 

@@ -13,8 +13,9 @@ import httpx
 
 from revealed.decide.policy import LearningPolicy
 from revealed.decide.specification import Specification
+from revealed.serve.enrolment import enrol
 from revealed.serve.learner import learn
-from revealed.serve.service import ServiceOptions, application, enrol
+from revealed.serve.service import ServiceOptions, application
 from revealed.serve.snapshots import Snapshots
 from revealed.store.open import open_store
 

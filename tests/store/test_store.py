@@ -344,7 +344,7 @@ def test_a_role_has_one_holder(store: SqlStore, address: str, clock: Clock) -> N
 
 
 def test_policies_keys_and_notes(store: SqlStore, clock: Clock) -> None:
-    rows = [PolicyRow("b", "{}", "live", 0.5, 1.5), PolicyRow("a", '{"x": "ü"}', "shadow", 1.0, 2.5)]
+    rows = [PolicyRow("b", "{}", "live", 0.5, 1.5, "a"), PolicyRow("a", '{"x": "ü"}', "shadow", 1.0, 2.5, "a", "b")]
     for row in rows:
         store.put_policy(row)
     assert store.policies() == rows[::-1]
@@ -370,7 +370,7 @@ def test_policies_keys_and_notes(store: SqlStore, clock: Clock) -> None:
     "act",
     [
         lambda store: store.note("a\0", "x", "y"),
-        lambda store: store.put_policy(PolicyRow("a\0", "{}", "live", 1.0, 1.0)),
+        lambda store: store.put_policy(PolicyRow("a\0", "{}", "live", 1.0, 1.0, "a")),
         lambda store: store.put_key(KeyRow("a", b"", (), "\0", 1.0)),
         lambda store: store.hold("a\0", "b", 1),
         lambda store: store.add_lesson(Lesson("a\0", 1, 0, 0, 0.0)),

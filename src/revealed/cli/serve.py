@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from revealed.decide.policy import LearningPolicy
     from revealed.store.protocol import KeyRow
 
-Where = Annotated[str, typer.Option(help="The log: a file, or postgresql://…", metavar="STORE")]
+Where = Annotated[
+    str, typer.Option(help="The log: a file, or postgresql://…", metavar="STORE", envvar="REVEALED_STORE")
+]
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -33,10 +35,16 @@ def serve(
     name: Annotated[str | None, typer.Option(help="What the policy is called; by default as its file.")] = None,
     seed: Annotated[int, typer.Option(help="Of the exploration of a fresh policy.", min=0)] = 0,
     deciders: Annotated[int, typer.Option(help="Processes that decide.", min=1)] = 1,
+    snapshots: Annotated[
+        Path | None, typer.Option(help="Folder for what is learned; by default beside the log.")
+    ] = None,
     rate: Annotated[float, typer.Option(help="Requests a second for each key; 0 for any number.", min=0)] = 0.0,
     without_keys: Annotated[
         bool, typer.Option("--without-keys", help="Let everybody on this machine do everything.")
     ] = False,
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(help="Whose pages may ask in a browser: https://shop.example.", metavar="ORIGIN")
+    ] = None,
     certificate: Annotated[Path | None, typer.Option(help="For TLS, with its --private-key.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="For TLS.")] = None,
 ) -> None:
@@ -45,7 +53,9 @@ def serve(
     revealed serve policy.toml --without-keys
     """
     _require_installed()
-    from revealed.serve.service import ServiceOptions, enrol, folder_beside
+    from revealed.serve.enrolment import enrol
+    from revealed.serve.origins import require_origins
+    from revealed.serve.service import ServiceOptions, folder_beside
     from revealed.serve.supervisor import Supervisor, listening_on
     from revealed.store.open import open_store
 
@@ -65,9 +75,9 @@ def serve(
     scheme = "https" if certificate else "http"
     address = f"{scheme}://{host}:{listening.getsockname()[1]}"
     remark(f"Serving {called} at {address}, its log in {_told(store)}; Ctrl-C ends it")
-    options = ServiceOptions(rate=rate, open=without_keys)
+    options = ServiceOptions(rate=rate, open=without_keys, origins=require_origins(allow_origin or ()))
     encryption = None if certificate is None or private_key is None else (str(certificate), str(private_key))
-    Supervisor(store, folder_beside(store), listening, options, deciders, remark, encryption).run()
+    Supervisor(store, snapshots or folder_beside(store), listening, options, deciders, remark, encryption).run()
     remark("Ended; what was acknowledged is in the log")
 
 
@@ -139,8 +149,10 @@ def _state(key: KeyRow) -> str:
 
 def _told(store: str) -> str:
     """Return where a store is, without a password in it."""
-    scheme, separator, rest = store.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else store
+    from revealed.choices.databases import without_password
+    from revealed.store.open import is_shared
+
+    return without_password(store) if is_shared(store) else store
 
 
 def _require_installed() -> None:

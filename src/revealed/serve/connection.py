@@ -1,106 +1,139 @@
 """A connection that is not waited for without end: uvicorn's, with limits on time and size. Imports uvicorn only.
 
-uvicorn waits for ever for the rest of a header, and keeps all of it: some thousand clients that send a letter a minute
-(slow loris), or one that never ends its header, would take all there is.
+uvicorn waits for ever for the rest of a request, keeps all of its header, and for each request that it answers takes in
+all that came behind it: some thousand clients that send a letter a minute (slow loris), one whose header never ends, or
+one that asks without waiting for answers would take all there is.
 """
 
 from __future__ import annotations
 
 import asyncio
 import resource
+from collections.abc import Sized
 from typing import Any
 
+from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-#: Seconds in which a request comes, from its first byte (or the connection) to its last; and in which a client must
-#: read on when it does not take its answers.
-PATIENCE = 20.0
 #: Bytes that a header may have, with the line of the request.
 LONGEST_HEADER = 64 * 1024
-#: Files a process may have open besides connections, and the most connections that are worth it.
+#: Bytes on the wire for each of a body: a chunk of one byte takes six.
+_WRAPPING = 8
+#: Requests that may wait behind the one that is answered, on one connection.
+_AHEAD = 256
+#: Files that a process may have open besides connections, and the most connections that one process is good for.
 _OTHER_FILES, _MOST = 100, 16_384
+_TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
 def places() -> int:
-    """Return how many connections this process can hold, having asked the system for as many as it gives.
+    """Return how many connections this process can hold, having asked the system for as many files as it gives.
 
-    Who comes when they are taken is answered 503. Without a limit the process would run out of files, and could
-    accept nobody.
+    Who comes when they are taken is answered 503. Without a limit the process would run out of files and accept nobody.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = _MOST + _OTHER_FILES
-    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
-        soft = most
-    return max(1, (wanted if soft == resource.RLIM_INFINITY else min(soft, wanted)) - _OTHER_FILES)
+    files = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < files:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+    return max(1, files - _OTHER_FILES)
+
+
+def connections(body: int, seconds: float) -> type[Connection]:
+    """Return the kind of connection for bodies of so many bytes that come in so many seconds."""
+    return type("Connection", (Connection,), {"longest": LONGEST_HEADER + _WRAPPING * body, "patience": 2 * seconds})
+
+
+class _Flow(FlowControl):
+    """Reads on only when nothing waits to be answered."""
+
+    def __init__(self, transport: asyncio.Transport, waiting: Sized) -> None:
+        super().__init__(transport)
+        self._waiting = waiting
+
+    def resume_reading(self) -> None:
+        """Read on, if all that was read is being answered."""
+        if not self._waiting:
+            super().resume_reading()
 
 
 class Connection(HttpToolsProtocol):
     """A client's connection."""
 
-    _patience: asyncio.TimerHandle | None = None
-    #: Bytes of the header that is coming; None while none is.
-    _header: int | None = 0
+    #: Bytes that a request may have on the wire.
+    longest = LONGEST_HEADER
+    #: Seconds in which a request comes, from its first byte (or the connection's start) to its last; and in which a
+    #: client must read on that does not take its answers.
+    patience = 20.0
+    _reading: asyncio.TimerHandle | None = None
+    _writing: asyncio.TimerHandle | None = None
+    _bytes, _in_header = 0, True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Wait for the first request, but not for ever."""
+        """Wait for the first request."""
         super().connection_made(transport)
-        self._wait()
+        self.flow = _Flow(transport, self.pipeline)
+        self._read_in_time()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Stop waiting."""
-        self._stop_waiting()
+        for timer in (self._reading, self._writing):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take what comes, as long as a header is not too long."""
-        if self.transport.is_closing():
-            return
-        if self._header is not None:
-            self._header += len(data)
-        super().data_received(data)
-        # A request that ended within this piece has set it back; what is left has no end yet.
-        if self._header is not None and self._header > LONGEST_HEADER + len(data):
-            self.transport.abort()
+        """Take what comes, unless a request has grown too long."""
+        self._bytes += len(data)
+        super().data_received(data)  # a request that begins in this piece counts from the next
+        if self._bytes > (LONGEST_HEADER if self._in_header else self.longest) and not self.transport.is_closing():
+            if self.cycle is None or self.cycle.response_complete:
+                self.transport.write(_TOO_LONG)
+            self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Wait for the rest of a request."""
+        """Wait for the rest of the request."""
         super().on_message_begin()
-        self._header = 0
-        self._wait()
+        self._bytes, self._in_header = 0, True
+        self._read_in_time()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a line of the header; those behind a body are left out, as nothing here asks for them."""
+        if self._in_header:
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        """Go on to the body, which has limits of its own."""
-        self._header = None
+        """Go on to the body."""
+        if len(self.pipeline) >= _AHEAD:
+            raise BufferError("too many requests at once")  # told as a bad request, and closed
+        self._in_header = False
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         """Stop waiting: the request is whole."""
-        self._stop_waiting()
+        self._bytes = 0
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read its answers."""
         super().pause_writing()
-        self._wait()
+        if self._writing is None:
+            self._writing = self.loop.call_later(self.patience, self._give_up)
 
     def resume_writing(self) -> None:
         """Stop waiting: it reads on."""
-        self._stop_waiting()
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
         super().resume_writing()
 
-    def _wait(self) -> None:
-        if self._patience is None:
-            self._patience = self.loop.call_later(PATIENCE, self._give_up)
-
-    def _stop_waiting(self) -> None:
-        if self._patience is not None:
-            self._patience.cancel()
-            self._patience = None
+    def _read_in_time(self) -> None:
+        if self._reading is None:
+            self._reading = self.loop.call_later(self.patience, self._give_up)
 
     def _give_up(self) -> None:
-        self._patience = None
         transport: Any = self.transport
-        if transport is not None:
-            transport.abort()
+        transport.abort()

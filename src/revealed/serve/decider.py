@@ -16,7 +16,7 @@ import msgspec
 import uvicorn
 
 from revealed.serve import parent
-from revealed.serve.connection import Connection, places
+from revealed.serve.connection import connections, places
 from revealed.serve.service import ServiceOptions, application
 
 
@@ -47,7 +47,7 @@ def run(told: Told) -> None:
     config = uvicorn.Config(
         application(told.store, Path(told.snapshots), told.options),
         loop="uvloop",
-        http=Connection,
+        http=connections(told.options.limits.body, told.options.limits.seconds),
         ws="none",
         limit_concurrency=places(),
         lifespan="on",

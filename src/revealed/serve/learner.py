@@ -1,7 +1,8 @@
 """The learner: names what is new a lesson, learns it, tells the deciders. Imports decide, store, its room and errors.
 
 Run as a program it is the learner of a service: ``python -m revealed.serve.learner STORE FOLDER``. There is one for a
-store; a second finds its place taken, and says so.
+store; a second finds its place taken, and says so. One that a supervisor has started waits for the place instead, so
+that where services on several machines share a store, another goes on when one machine is gone.
 """
 
 from __future__ import annotations
@@ -15,11 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
 
+import msgspec
+
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import RevealedError, StoreError
+from revealed.serve import parent
 from revealed.serve.lessons import taught
 from revealed.serve.snapshots import Snapshot, Snapshots, policy_of, state_of
-from revealed.store.open import open_store
+from revealed.store.open import is_shared, open_store
 from revealed.store.protocol import Checkpoint, Lesson, Store
 
 ROLE = "learner"
@@ -27,6 +31,23 @@ ROLE = "learner"
 _HELD, _RENEWED = 10.0, 2.0
 #: Outcomes in a lesson, and lessons or seconds between checkpoints.
 _LONGEST, _LESSONS, _SECONDS = 20_000, 500, 30.0
+#: Seconds between checkpoints where deciders on other machines follow them.
+_SHARED_SECONDS = 1.0
+
+
+class Place(msgspec.Struct, forbid_unknown_fields=True):
+    """What a learner is told by its supervisor.
+
+    Parameters
+    ----------
+    store, snapshots : str
+    who : str
+        The name that it holds its place by, the same for the one that is started when this one has died.
+    """
+
+    store: str
+    snapshots: str
+    who: str
 
 
 @dataclass(eq=False)
@@ -36,7 +57,7 @@ class Pupil:
     Parameters
     ----------
     store : Store
-    name : str
+    name, slot : str
     policy : LearningPolicy
     lesson : Lesson
         The last one it learned; of number 0 before the first.
@@ -44,6 +65,7 @@ class Pupil:
 
     store: Store
     name: str
+    slot: str
     policy: LearningPolicy
     lesson: Lesson
     odd: int = 0
@@ -52,7 +74,7 @@ class Pupil:
     _looked: int = field(default=0, init=False)
 
     @classmethod
-    def resumed(cls, store: Store, name: str) -> Pupil:
+    def resumed(cls, store: Store, name: str, slot: str) -> Pupil:
         """Return a policy as it was: the last checkpoint, and the lessons since, repeated.
 
         Raises
@@ -65,7 +87,7 @@ class Pupil:
             raise StoreError(f"the store has no policy {name!r}")
         lessons = store.lessons_after(name, 0)
         before = next((lesson for lesson in lessons if lesson.number == kept.lesson), Lesson(name, 0, 0, 0, 0.0))
-        pupil = cls(store, name, policy_of(kept.state), before, _kept=kept.lesson)
+        pupil = cls(store, name, slot, policy_of(kept.state), before, _kept=kept.lesson)
         for lesson in lessons:
             if lesson.number > before.number:
                 pupil._learn(lesson)
@@ -78,7 +100,7 @@ class Pupil:
         end = min(outcomes, start + _LONGEST)
         if end <= start:
             return False
-        if next(iter(self.store.answers_after(start, end, self.name)), None) is None:
+        if next(iter(self.store.answers_in_slot(start, end, self.slot)), None) is None:
             self._looked = end
             return end < outcomes
         lesson = Lesson(self.name, self.lesson.number + 1, decisions, end, now)
@@ -86,15 +108,15 @@ class Pupil:
         self._learn(lesson)
         return True
 
-    def keep(self, now: float) -> None:
+    def keep(self, now: float, every: float = _SECONDS) -> None:
         """Write a checkpoint, if the last one is old."""
         behind = self.lesson.number - self._kept
-        if behind >= _LESSONS or (behind and now - self._kept_at >= _SECONDS):
+        if behind >= _LESSONS or (behind and not 0 <= now - self._kept_at < every):  # a clock may step back
             self.store.add_checkpoint(Checkpoint(self.name, self.lesson.number, state_of(self.policy)))
             self._kept, self._kept_at = self.lesson.number, now
 
     def _learn(self, lesson: Lesson) -> None:
-        answers = list(self.store.answers_after(self.lesson.outcomes_to, lesson.outcomes_to, self.name))
+        answers = list(self.store.answers_in_slot(self.lesson.outcomes_to, lesson.outcomes_to, self.slot))
         self.policy, odd = taught(self.policy, answers)
         self.odd += odd
         self.lesson = lesson
@@ -105,17 +127,42 @@ class Pupil:
         return Snapshot(self.policy, self.lesson.number, self.lesson.at)
 
 
-def learn(store: Store, snapshots: Snapshots, stop: Event, clock: Callable[[], float], pause: float = 0.1) -> None:
+def learn(
+    store: Store,
+    snapshots: Snapshots,
+    stop: Event,
+    clock: Callable[[], float],
+    pause: float = 0.1,
+    who: str | None = None,
+    every: float = _SECONDS,
+) -> None:
     """Learn what comes, until told to stop.
+
+    Parameters
+    ----------
+    store : Store
+    snapshots : Snapshots
+    stop : Event
+    clock : callable
+        Seconds since 1970.
+    pause : float
+        Seconds between looks, where nothing is new.
+    who : str, optional
+        The name to hold the place by; given, another that has the place is waited for.
+    every : float
+        Seconds between checkpoints.
 
     Raises
     ------
     StoreError
         If another learner has this store, or it cannot be read for half a minute.
     """
-    who = f"{os.uname().nodename}:{os.getpid()}"
-    if not store.hold(ROLE, who, _HELD):
-        raise StoreError("another learner has this store; stop that one first, or wait until its hold has run out")
+    waits, who = who is not None, who or f"{os.uname().nodename}:{os.getpid()}"
+    while not store.hold(ROLE, who, _HELD):
+        if not waits:
+            raise StoreError("another learner has this store; stop that one first, or wait until its hold has run out")
+        if stop.wait(1.0):
+            return
     pupils: dict[str, Pupil] = {}
     held = failed = clock()
     while not stop.is_set():
@@ -125,9 +172,9 @@ def learn(store: Store, snapshots: Snapshots, stop: Event, clock: Callable[[], f
                 if not store.hold(ROLE, who, _HELD):
                     raise StoreError("another learner has taken this store")
                 held = now
-            busy = _round(store, snapshots, pupils, clock)
+            busy = _round(store, snapshots, pupils, clock, every)
             failed = now
-        except StoreError:
+        except (StoreError, OSError):  # OSError: a disk that is full, for a snapshot
             if clock() - failed > 30:  # a server may be starting again; what was read so far is as it was
                 raise
             pupils.clear()
@@ -139,17 +186,19 @@ def learn(store: Store, snapshots: Snapshots, stop: Event, clock: Callable[[], f
     store.release(ROLE, who)
 
 
-def _round(store: Store, snapshots: Snapshots, pupils: dict[str, Pupil], clock: Callable[[], float]) -> bool:
+def _round(
+    store: Store, snapshots: Snapshots, pupils: dict[str, Pupil], clock: Callable[[], float], every: float
+) -> bool:
     busy = False
     for row in store.policies():
         pupil = pupils.get(row.name)
         if pupil is None:
-            pupil = pupils[row.name] = Pupil.resumed(store, row.name)
+            pupil = pupils[row.name] = Pupil.resumed(store, row.name, row.slot)
             snapshots.publish(row.name, pupil.snapshot)
         if pupil.look(clock()):
             busy = True
             snapshots.publish(row.name, pupil.snapshot)
-        pupil.keep(clock())
+        pupil.keep(clock(), every)
     return busy
 
 
@@ -159,8 +208,15 @@ def main() -> None:
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
     try:
-        store = open_store(sys.argv[1])
-        learn(store, Snapshots(Path(sys.argv[2])), stop, time.time)
+        if sys.argv[1:]:
+            store = open_store(sys.argv[1])
+            learn(store, Snapshots(Path(sys.argv[2])), stop, time.time)
+        else:
+            place = msgspec.json.decode(parent.told(), type=Place)
+            parent.when_it_has_gone(stop.set)
+            store = open_store(place.store)
+            every = _SHARED_SECONDS if is_shared(place.store) else _SECONDS
+            learn(store, Snapshots(Path(place.snapshots)), stop, time.time, who=place.who, every=every)
         store.close()
     except RevealedError as error:
         sys.exit(f"learner: {error}")

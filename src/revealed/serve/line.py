@@ -10,7 +10,7 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -51,11 +51,15 @@ class LineOptions:
         The most that are decided and written at once.
     leased : int
         Numbers of decisions that are leased at a time.
+    patience : float
+        Seconds that a group waits for the store; then it is answered without, as are all who come until the store is
+        heard of again.
     """
 
     waiting: int = 4096
     group: int = 256
     leased: int = 8192
+    patience: float = 2.0
 
 
 @dataclass(eq=False, slots=True)
@@ -115,6 +119,7 @@ class Line:
         self._n_told = 0
         self._some, self._closing = asyncio.Event(), False
         self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
+        self._stuck: Future[Any] | None = None
         self._numbers: deque[range] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -137,8 +142,43 @@ class Line:
         return len(self._asked) + self._n_told
 
     async def in_turn(self, work: Callable[..., Found], *arguments: Any) -> Found:
-        """Do something with the store when it is its turn: one thread uses it."""
+        """Do something with the store when it is its turn: one thread uses it.
+
+        Raises
+        ------
+        StoreError
+            If the store has not been heard of for long.
+        """
+        self._require_awake()
         return await asyncio.get_running_loop().run_in_executor(self._writer, work, *arguments)
+
+    async def in_time(self, work: Callable[..., Found], *arguments: Any) -> Found:
+        """Do something with the store as :meth:`in_turn`, but do not wait for long.
+
+        Raises
+        ------
+        StoreError
+            If it takes too long. It may be done all the same, later.
+        """
+        self._require_awake()
+        under_way = self._writer.submit(work, *arguments)
+        future = asyncio.wrap_future(under_way)
+        handle = asyncio.get_running_loop().call_later(self.options.patience, future.cancel)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if not future.cancelled():
+                raise
+            self._stuck = under_way
+            error = StoreError(f"the store has not answered for {self.options.patience:g} seconds")
+            error.unsure = not under_way.cancelled()
+            raise error from None
+        finally:
+            handle.cancel()
+
+    def _require_awake(self) -> None:
+        if self._stuck is not None and not self._stuck.done():
+            raise StoreError("the store does not answer")
 
     def decide(self, requests: Sequence[DecideRequest]) -> list[asyncio.Future[Answer]]:
         """Return the answers to come.
@@ -200,12 +240,12 @@ class Line:
     async def _serve(self, group: _Group) -> None:
         try:
             while sum(map(len, self._numbers)) < len(group.asked):
-                self._numbers.append(await self.in_turn(self.store.lease, self.options.leased))
+                self._numbers.append(await self.in_time(self.store.lease, self.options.leased))
             self._decide(group)
-            rows, verdicts = await self.in_turn(self._write, group)
+            rows, verdicts = await self.in_time(self._write, group)
         except StoreError as error:
             self.counts.add("store_errors", 1)
-            self._without_store(group, str(error))
+            self._without_store(group, str(error), error.unsure)
             return
         except Exception as error:  # noqa: BLE001 - whatever went wrong, nobody may wait for ever
             self._give_up(group, error)
@@ -228,7 +268,7 @@ class Line:
         by_policy: dict[str, list[int]] = {}
         for place, one in enumerate(group.asked):
             try:
-                standing = self.roster.named(one.request.policy)
+                standing = self.roster.deciding(one.request.policy, one.request.person)
             except RevealedError as error:
                 group.answers[place] = Refused(str(error))
                 continue
@@ -311,18 +351,25 @@ class Line:
         name = self.names.name(row.number)
         return Decided(name, shown, math.prod(chances), chances, row.policy, row.version)
 
-    def _without_store(self, group: _Group, reason: str) -> None:
-        """Answer decisions by what is fixed, and send outcomes away: they are the client's to keep."""
+    def _without_store(self, group: _Group, reason: str, unsure: bool) -> None:
+        """Answer decisions by what is fixed, and send outcomes away: they are the client's to keep.
+
+        Where the decision may be on disk after all, one asked for by a client's own id is sent away, too: its outcome,
+        told by that id, would count for what was not shown.
+        """
         for place, one in enumerate(group.asked):
             answer = group.answers[place] if place < len(group.answers) else None
             if answer is None:
                 try:
-                    answer = self._fallback(self.roster.named(one.request.policy), "without a store")
+                    answer = self._fallback(
+                        self.roster.deciding(one.request.policy, one.request.person), "without a store"
+                    )
                 except RevealedError as error:
                     answer = Refused(str(error))
             if one.future.done():
                 continue
-            if isinstance(answer, Refused) and place in group.places:
+            written = place in group.places
+            if written and (isinstance(answer, Refused) or (unsure and one.request.id is not None)):
                 one.future.set_exception(BusyError(reason))
             else:
                 one.future.set_result(answer)

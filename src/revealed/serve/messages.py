@@ -6,6 +6,8 @@ is flat: values are text, numbers, booleans or null.
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 Scalar = str | int | float | bool | None
@@ -127,3 +129,38 @@ class Taken(msgspec.Struct):
     known: int
     different: int
     unknown: int
+
+
+class NewPolicy(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """A policy to take in.
+
+    Parameters
+    ----------
+    name : str
+    specification : dict
+        What it is made of: the sections of a policy's TOML file.
+    slot : str, optional
+        What it decides on, where another policy does already; then it begins in the shadow.
+    seed : int
+        Of its exploration.
+    """
+
+    name: str
+    specification: dict[str, Any]
+    slot: str | None = None
+    seed: int = 0
+
+
+class PolicyChange(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    """What is to be different about a policy.
+
+    Parameters
+    ----------
+    state : str, optional
+        ``live``, ``shadow`` or ``stopped``.
+    share : float, optional
+        The share of persons for whom it decides while another decides for the others.
+    """
+
+    state: str | None = None
+    share: float | None = None

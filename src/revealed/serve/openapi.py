@@ -13,8 +13,10 @@ from revealed.serve.messages import (
     Decided,
     DecidedBatch,
     DecideRequest,
+    NewPolicy,
     OutcomeBatch,
     OutcomeRequest,
+    PolicyChange,
     Refused,
     Taken,
 )
@@ -30,11 +32,18 @@ _OTHERS = (
     ("/ready", "get", "", "Whether it can decide and write"),
     ("/metrics", "get", "read", "Counters and gauges for Prometheus"),
     ("/v1/policies", "get", "read", "The policies"),
-    ("/v1/policies/{name}", "patch", "admin", "Stop a policy, or let it decide again"),
+    ("/v1/policies", "post", "admin", "Take a policy in; beside another it begins in the shadow"),
+    ("/v1/policies/{name}", "patch", "admin", "Stop a policy, or let it decide for a share of persons"),
+    ("/v1/policies/{name}/promote", "post", "admin", "Let a policy decide for all"),
+    ("/v1/slots/{slot}/rollback", "post", "admin", "Let the policy decide that did before"),
     ("/v1/decisions/{name}", "get", "read", "What was decided, and what came of it"),
     ("/v1/strays", "get", "read", "The latest outcomes that count for nothing"),
     ("/v1/people/{person}", "delete", "admin", "Take a person out of the log"),
 )
+_TAKEN: dict[str, dict[str, type[Any]]] = {
+    "/v1/policies": {"post": NewPolicy},
+    "/v1/policies/{name}": {"patch": PolicyChange},
+}
 _WRONG = {
     "400": "not what is taken here", "401": "no key, or a wrong one", "403": "the key is for something else",
     "408": "the body took too long", "413": "too long", "415": "neither JSON nor msgpack", "422": "cannot be decided",
@@ -45,7 +54,7 @@ _WRONG = {
 @cache
 def description() -> dict[str, Any]:
     """Return the document."""
-    kinds = [DecideRequest, Decided, DecideBatch, OutcomeRequest, OutcomeBatch, Taken, Refused]
+    kinds = [DecideRequest, Decided, DecideBatch, OutcomeRequest, OutcomeBatch, Taken, Refused, NewPolicy, PolicyChange]
     _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     # Of two kinds without a tag, which msgspec writes but does not describe.
     one_of = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (Decided, Refused)]
@@ -69,7 +78,12 @@ def description() -> dict[str, Any]:
         if name:
             schema = {"type": "string"}
             operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": schema}]
-        paths[path] = {method: operation}
+        if path in _TAKEN and method in _TAKEN[path]:
+            content = {
+                "application/json": {"schema": {"$ref": f"#/components/schemas/{_TAKEN[path][method].__name__}"}}
+            }
+            operation["requestBody"] = {"required": True, "content": content}
+        paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.0",
         "info": {"title": "Revealed", "version": version("revealed"), "description": "Decisions that learn"},

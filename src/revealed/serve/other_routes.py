@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict, replace
-from typing import Any
+from dataclasses import asdict
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 
-from revealed.errors import RevealedError, SpecificationError, StoreError, nearest
+from revealed.decide.policy import LearningPolicy
+from revealed.decide.specification import Specification
+from revealed.errors import RevealedError, SpecificationError, StoreError
+from revealed.serve.changes import Changes
 from revealed.serve.gate import Gate, GateError
 from revealed.serve.line import Line
-from revealed.serve.messages import Refused
+from revealed.serve.messages import NewPolicy, PolicyChange, Refused
 from revealed.serve.openapi import description
-from revealed.serve.roster import STATES
-from revealed.store.protocol import DecisionRow
+from revealed.serve.page_script import page_script
+from revealed.serve.roster import SHADOW
+from revealed.store.protocol import DecisionRow, PolicyRow
 
 Handler = Callable[[Request], Awaitable[Response]]
+Message = TypeVar("Message")
 
 
 class OtherRoutes:
@@ -34,17 +39,22 @@ class OtherRoutes:
     """
 
     def __init__(self, line: Line, gate: Gate | None) -> None:
-        self.line, self.gate = line, gate
+        self.line, self.gate, self._changes = line, gate, Changes(line.store, line.clock)
 
-    def application(self, **options: Any) -> Starlette:
-        """Return the application."""
+    def application(self, *more: BaseRoute, **options: Any) -> Starlette:
+        """Return the application, with more routes."""
         routes = [
+            *more,
             Route("/health", self.health),
             Route("/ready", self.ready),
+            Route("/revealed.js", page_script),
             Route("/openapi.json", self.openapi),
             Route("/metrics", self._for("read", self.metrics)),
             Route("/v1/policies", self._for("read", self.policies)),
+            Route("/v1/policies", self._for("admin", self.create), methods=["POST"]),
             Route("/v1/policies/{name}", self._for("admin", self.change), methods=["PATCH"]),
+            Route("/v1/policies/{name}/promote", self._for("admin", self.promote), methods=["POST"]),
+            Route("/v1/slots/{slot}/rollback", self._for("admin", self.roll_back), methods=["POST"]),
             Route("/v1/decisions/{name:path}", self._for("read", self.decision)),
             Route("/v1/strays", self._for("read", self.strays)),
             Route("/v1/people/{person:path}", self._for("admin", self.forget), methods=["DELETE"]),
@@ -78,7 +88,7 @@ class OtherRoutes:
     async def ready(self, _request: Request) -> Response:
         """Answer whether it can decide and write."""
         try:
-            await self.line.in_turn(self.line.store.ends)
+            await self.line.in_time(self.line.store.ends)
         except StoreError as error:
             return _answer({"status": "not ready", "reason": str(error)}, 503, {"retry-after": "1"})
         now = self.line.clock()
@@ -105,38 +115,53 @@ class OtherRoutes:
     async def policies(self, _request: Request, _who: str) -> Response:
         """Answer which policies there are."""
         rows = await self.line.in_turn(self.line.store.policies)
-        standings = self.line.roster.standings
-        return _answer(
-            [
-                {
-                    "name": row.name,
-                    "state": row.state,
-                    "changed": row.changed,
-                    "version": standings[row.name].policy.version if row.name in standings else None,
-                    "lesson": standings[row.name].lesson if row.name in standings else None,
-                    "specification": msgspec.Raw(row.specification.encode()),
-                }
-                for row in rows
-            ]
-        )
+        return _answer([self._policy(row) for row in rows])
+
+    async def create(self, request: Request, who: str) -> Response:
+        """Take a policy in: the first in its slot decides, a later one begins in the shadow."""
+        wanted = _read(NewPolicy, await request.body())
+        policy = LearningPolicy.fresh(Specification.from_dict(wanted.specification), wanted.seed)
+        new = await self.line.in_turn(self._changes.create, wanted.name, policy, wanted.slot, who)
+        return await self._told_of(wanted.name, 201 if new else 200)
 
     async def change(self, request: Request, who: str) -> Response:
-        """Stop a policy, or let it decide again."""
+        """Stop a policy, put it in the shadow, or let it decide, for all or for a share of persons."""
         name = request.path_params["name"]
-        wanted = msgspec.json.decode(await request.body(), type=dict[str, str]).get("state", "")
-        if wanted not in STATES:
-            raise SpecificationError(f"no state {wanted!r}; {nearest(wanted, STATES)}")
-        standing = self.line.roster.named(name)
-        store, now = self.line.store, self.line.clock()
+        wanted = _read(PolicyChange, await request.body())
+        await self.line.in_turn(self._changes.change, name, wanted.state, wanted.share, who)
+        return await self._told_of(name)
 
-        def written() -> None:
-            row = next(row for row in store.policies() if row.name == name)
-            store.put_policy(replace(row, state=wanted, changed=now))
-            store.note(who, f"state {wanted}", name)
+    async def promote(self, request: Request, who: str) -> Response:
+        """Let a policy decide for all in its slot."""
+        name = request.path_params["name"]
+        await self.line.in_turn(self._changes.promote, name, who)
+        return await self._told_of(name)
 
-        await self.line.in_turn(written)
-        standing.state = wanted
-        return _answer({"name": name, "state": wanted})
+    async def roll_back(self, request: Request, who: str) -> Response:
+        """Let the policy decide that did before."""
+        return await self._told_of(await self.line.in_turn(self._changes.roll_back, request.path_params["slot"], who))
+
+    async def _told_of(self, name: str, status: int = 200) -> Response:
+        """Answer what a policy is now; this process knows it too."""
+        rows = await self.line.in_turn(self.line.store.policies)
+        for row in rows:
+            if row.name in self.line.roster.standings:
+                self.line.roster.standings[row.name].row = row
+        return _answer(self._policy(next(row for row in rows if row.name == name)), status)
+
+    def _policy(self, row: PolicyRow) -> dict[str, Any]:
+        standing = self.line.roster.standings.get(row.name)
+        return {
+            "name": row.name,
+            "slot": row.slot,
+            "state": row.state,
+            "share": row.share,
+            "leads": row.state != SHADOW and row.share >= 1,
+            "changed": row.changed,
+            "version": None if standing is None else standing.policy.version,
+            "lesson": None if standing is None else standing.lesson,
+            "specification": msgspec.Raw(row.specification.encode()),
+        }
 
     async def decision(self, request: Request, _who: str) -> Response:
         """Answer what was decided, and what came of it."""
@@ -179,6 +204,13 @@ class OtherRoutes:
             return count
 
         return _answer({"decisions": await self.line.in_turn(forgotten)})
+
+
+def _read(kind: type[Message], body: bytes) -> Message:
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise SpecificationError(f"not what is taken here: {error}") from None
 
 
 def _answer(content: object, status: int = 200, headers: dict[str, str] | None = None) -> Response:

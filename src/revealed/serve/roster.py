@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import random
 from dataclasses import dataclass
+from hashlib import blake2b
 
 from revealed.decide.many import Desk
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError, nearest
+from revealed.store.protocol import PolicyRow
 
-LIVE, STOPPED = "live", "stopped"
-STATES = (LIVE, STOPPED)
+#: It decides; it learns from what others decide, and decides nothing; its fall-back is shown.
+LIVE, SHADOW, STOPPED = "live", "shadow", "stopped"
+STATES = (LIVE, SHADOW, STOPPED)
 
 
 class Standing:
@@ -17,9 +21,8 @@ class Standing:
 
     Parameters
     ----------
-    name : str
-    state : str
-        ``live``, or ``stopped``: then its fall-back is shown.
+    row : PolicyRow
+        What the store says of it.
     policy : LearningPolicy
         As of the last snapshot.
     lesson : int
@@ -28,13 +31,28 @@ class Standing:
         When that was learned, in seconds since 1970.
     """
 
-    def __init__(self, name: str, state: str, policy: LearningPolicy, lesson: int, learned: float) -> None:
-        self.name, self.state = name, state
+    def __init__(self, row: PolicyRow, policy: LearningPolicy, lesson: int, learned: float) -> None:
+        self.row = row
         self.take(policy, lesson, learned)
 
     def take(self, policy: LearningPolicy, lesson: int, learned: float) -> None:
         """Go on with what was learned since."""
         self.desk, self.lesson, self.learned = Desk(policy), lesson, learned
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.row.name
+
+    @property
+    def state(self) -> str:
+        """One of ``STATES``."""
+        return self.row.state
+
+    @property
+    def leads(self) -> bool:
+        """Whether it decides for all in its slot that no policy under test decides for."""
+        return self.row.share >= 1 and self.state != SHADOW
 
     @property
     def policy(self) -> LearningPolicy:
@@ -58,20 +76,62 @@ class Roster:
 
     standings: dict[str, Standing]
 
-    def named(self, name: str | None) -> Standing:
-        """Return a policy, by name or as the only one.
+    def named(self, name: str) -> Standing:
+        """Return a policy by its name.
 
         Raises
         ------
         SpecificationError
-            If there is none of that name, or several and no name.
+            If there is none of that name.
         """
-        if name is None:
-            if len(self.standings) == 1:
-                return next(iter(self.standings.values()))
-            raise SpecificationError(
-                f"say which policy is to decide: {', '.join(sorted(self.standings)) or 'none yet'}"
-            )
         if name not in self.standings:
             raise SpecificationError(f"no policy {name!r}; {nearest(name, self.standings)}")
         return self.standings[name]
+
+    def slots(self) -> dict[str, list[Standing]]:
+        """Return the policies of each slot, by name."""
+        found: dict[str, list[Standing]] = {}
+        for name in sorted(self.standings):
+            found.setdefault(self.standings[name].row.slot, []).append(self.standings[name])
+        return found
+
+    def deciding(self, name: str | None, person: str | None) -> Standing:
+        """Return the policy that decides for somebody: of a slot, of the only one, or the one that is named.
+
+        Which of the policies under test decides for a person is a matter of the person's name and the slot's, so it is
+        the same every time and in every process; for nobody in particular it is drawn.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such slot or policy, several slots and no name, or the policy named decides nothing.
+        """
+        slots = self.slots()
+        if name is None:
+            if len(slots) != 1:
+                raise SpecificationError(f"say which policy is to decide: {', '.join(slots) or 'there is none yet'}")
+            name = next(iter(slots))
+        if name not in slots:
+            if name in self.standings and self.standings[name].state == LIVE:
+                return self.standings[name]
+            if name in self.standings:
+                raise SpecificationError(f"the policy {name!r} is {self.standings[name].state}, and decides nothing")
+            raise SpecificationError(f"no policy {name!r}; {nearest(name, [*slots, *self.standings])}")
+        place, reached = _place_of(name, person), 0.0
+        for standing in slots[name]:
+            if standing.state == LIVE and not standing.leads:
+                reached += standing.row.share
+                if place < reached:
+                    return standing
+        leading = next((standing for standing in slots[name] if standing.leads), None)
+        if leading is None:
+            raise SpecificationError(f"no policy decides on {name!r}: promote one")
+        return leading
+
+
+def _place_of(slot: str, person: str | None) -> float:
+    """Return a number from 0 to 1, always the same for a person."""
+    if person is None:
+        return random.random()  # noqa: S311 - whom a policy is tried on is no secret
+    digest = blake2b(f"{slot}\0{person}".encode(), digest_size=8, person=b"slot").digest()
+    return int.from_bytes(digest, "big") / 2**64

@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qsl, urlsplit
 
-from revealed.decide.policy import LearningPolicy
-from revealed.errors import SpecificationError, StoreError
+from revealed.errors import StoreError
 from revealed.serve.app import Application, Limits, Service
+from revealed.serve.console.app import Console
 from revealed.serve.counts import Counts
 from revealed.serve.gate import Gate
-from revealed.serve.lessons import require_servable
 from revealed.serve.line import Line, LineOptions
 from revealed.serve.names import Names
+from revealed.serve.origins import Origins
 from revealed.serve.other_routes import OtherRoutes
-from revealed.serve.roster import LIVE, Roster, Standing
-from revealed.serve.snapshots import Snapshots, policy_of, state_of
-from revealed.store.open import open_store
-from revealed.store.protocol import Checkpoint, PolicyRow, Store
+from revealed.serve.roster import Roster, Standing
+from revealed.serve.snapshots import Snapshots, policy_of
+from revealed.store.open import is_shared, open_store
+from revealed.store.protocol import PolicyRow, Store
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,8 @@ class ServiceOptions:
         Without keys: for a service that nobody else can reach.
     refresh : float
         Seconds between looks at what was learned.
+    origins : tuple of str
+        Whose pages may ask for decisions in a browser, besides its own: :func:`~.origins.require_origins`.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -47,32 +50,24 @@ class ServiceOptions:
     rate: float = 0.0
     open: bool = False
     refresh: float = 0.1
-
-
-def enrol(store: Store, name: str, policy: LearningPolicy, now: float) -> None:
-    """Write a policy into a store, if it is not there yet.
-
-    Raises
-    ------
-    SpecificationError
-        If another policy of that name is there, or a service cannot teach it.
-    """
-    require_servable(policy)
-    specification = json.dumps(policy.specification.to_dict(), sort_keys=True)
-    known = next((row for row in store.policies() if row.name == name), None)
-    if known is None:
-        store.add_checkpoint(Checkpoint(name, 0, state_of(policy)))
-        store.put_policy(PolicyRow(name, specification, LIVE, 1.0, now))
-    elif known.specification != specification:
-        raise SpecificationError(
-            f"the store has another policy {name!r}, made of another specification; give this one another --name"
-        )
+    origins: tuple[str, ...] = ()
 
 
 def folder_beside(store: str) -> Path:
-    """Return the folder for the snapshots of a store in a file."""
-    path = store.removeprefix("sqlite:///")
-    return Path(f"{path}.snapshots")
+    """Return the folder for the snapshots of a store: beside its file; of one on a server, in the working folder.
+
+    Two databases have two folders, and no password is in their names.
+    """
+    if is_shared(store):
+        return Path(f"revealed-{blake2b(_database_of(store).encode(), digest_size=6).hexdigest()}.snapshots")
+    return Path(f"{store.removeprefix('sqlite:///')}.snapshots")
+
+
+def _database_of(store: str) -> str:
+    """Return what tells one database from another: the server and its name, nothing of who asks."""
+    parts = urlsplit(store)
+    options = {name: value for name, value in parse_qsl(parts.query) if name in ("host", "port", "dbname")}
+    return f"{parts.netloc.rpartition('@')[2]}{parts.path} {sorted(options.items())}"
 
 
 def application(where: str, snapshots: Path, options: ServiceOptions | None = None) -> Application:
@@ -94,7 +89,7 @@ class _Opened:
 
     def __init__(self, where: str, snapshots: Snapshots, options: ServiceOptions) -> None:
         self.where, self.snapshots, self.options = where, snapshots, options
-        self._service: Service | None = None
+        self._service: Application | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -116,44 +111,52 @@ class _Opened:
         await send({"type": "lifespan.shutdown.complete"})
 
     @asynccontextmanager
-    async def _open(self) -> AsyncIterator[Service]:
+    async def _open(self) -> AsyncIterator[Application]:
         store = open_store(self.where)
         roster = Roster({row.name: self._standing(store, row) for row in store.policies()})
         gate = None if self.options.open else Gate(store.keys(), self.options.rate, time.monotonic, time.time)
         line = Line(store, Names(store.secret()), roster, Counts(), time.time, self.options.line)
         await line.start()
-        others = OtherRoutes(line, gate).application()
+        console = Console(line, gate, store.secret(), lambda: open_store(self.where))
+        others = OtherRoutes(line, gate).application(console.route())
         following = asyncio.create_task(self._follow(line, gate))
-        yield Service(line, gate, others, self.options.limits)
+        yield Origins(Service(line, gate, others, self.options.limits), self.options.origins)
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
         await line.stop()
+        console.close()
         store.close()
 
     def _standing(self, store: Store, row: PolicyRow) -> Standing:
         kept = store.checkpoint(row.name)
         if kept is None:
             raise StoreError(f"the store has no checkpoint of the policy {row.name!r}")
-        standing = Standing(row.name, row.state, policy_of(kept.state), kept.lesson, 0.0)
+        standing = Standing(row, policy_of(kept.state), kept.lesson, 0.0)
         news = self.snapshots.news(row.name)
         if news is not None and news.lesson >= kept.lesson:
             standing.take(news.policy, news.lesson, news.learned)
         return standing
 
     async def _follow(self, line: Line, gate: Gate | None) -> None:
-        """Take what was learned, new policies and new keys."""
-        loop, looked = asyncio.get_running_loop(), 0.0
+        """Take what was learned, new policies and new keys; whatever goes wrong, look again later."""
+        looked = 0.0
         while True:
             await asyncio.sleep(self.options.refresh)
-            for name, standing in line.roster.standings.items():
-                news = await loop.run_in_executor(None, self.snapshots.news, name)
-                if news is not None and news.lesson > standing.lesson:
-                    standing.take(news.policy, news.lesson, news.learned)
-            if time.monotonic() - looked > 1:
-                looked = time.monotonic()
-                with suppress(StoreError):
+            try:
+                await self._take_news(line)
+                if time.monotonic() - looked > 1:
+                    looked = time.monotonic()
                     await self._refresh(line, gate)
+            except Exception:  # noqa: BLE001 - a file that cannot be read now must not end learning for good
+                line.counts.add("refresh_errors", 1)
+
+    async def _take_news(self, line: Line) -> None:
+        loop = asyncio.get_running_loop()
+        for name, standing in line.roster.standings.items():
+            news = await loop.run_in_executor(None, self.snapshots.news, name)
+            if news is not None and news.lesson > standing.lesson:
+                standing.take(news.policy, news.lesson, news.learned)
 
     async def _refresh(self, line: Line, gate: Gate | None) -> None:
         if gate is not None:
@@ -163,4 +166,15 @@ class _Opened:
             if standing is None:
                 line.roster.standings[row.name] = await line.in_turn(self._standing, line.store, row)
             else:
-                standing.state = row.state
+                standing.row = row
+                await self._follow_store(line, standing)
+
+    async def _follow_store(self, line: Line, standing: Standing) -> None:
+        """Take the last checkpoint where it is ahead of the snapshots: the learner may be on another machine."""
+        lessons = await line.in_turn(line.store.lessons_after, standing.name, standing.lesson)
+        if not lessons:
+            return
+        kept = await line.in_turn(line.store.checkpoint, standing.name)
+        if kept is not None and kept.lesson > standing.lesson:
+            learned = next(lesson.at for lesson in lessons if lesson.number == kept.lesson)
+            standing.take(policy_of(kept.state), kept.lesson, learned)

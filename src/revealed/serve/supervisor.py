@@ -92,7 +92,7 @@ class Supervisor:
             signal.signal(sign, self._stop)
         fd = self.listening.fileno()
         decider = _line(Told(self.store, str(self.snapshots), fd, self.options, self.encryption))
-        # One name for all learners that follow each other here: the next need not wait until a dead one's hold runs out.
+        # One name for all learners that follow each other here: the next does not wait for a dead one's hold to end.
         who = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
         learner = _line(Place(self.store, str(self.snapshots), who))
         self._children.append(_Child("learner", "revealed.serve.learner", learner, ()))

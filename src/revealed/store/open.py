@@ -43,6 +43,11 @@ def open_store(
     return SqlStore(_database(fspath(where), patience), clock)
 
 
+def is_shared(where: str) -> bool:
+    """Return whether a store is on a server, so that processes on several machines may open it."""
+    return where.partition("://")[0] in ("postgresql", "postgres")
+
+
 def _database(where: str, patience: float) -> Database:
     scheme, separator, rest = where.partition("://")
     if not separator:
@@ -51,7 +56,7 @@ def _database(where: str, patience: float) -> Database:
         if not rest.startswith("/") or rest == "/":
             raise SpecificationError(f"{where!r} names no file; write sqlite:///FILE, or sqlite:////FILE from the root")
         return _sqlite(rest[1:], patience)
-    if scheme in ("postgresql", "postgres"):
+    if is_shared(where):
         try:
             from revealed.store.postgres import Postgres
         except ImportError:

@@ -181,7 +181,11 @@ class Postgres(Database):
             self._execute(begin)
             self._inside = True
             yield
-            self._execute("COMMIT")
+            try:
+                self._execute("COMMIT")
+            except StoreError as error:
+                error.unsure = True  # the server may have done it, and only its answer is lost
+                raise
         except BaseException:
             with suppress(psycopg.Error):
                 if not self._connection.closed:

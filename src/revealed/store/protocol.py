@@ -155,9 +155,13 @@ class PolicyRow:
     state : str
         ``live``, ``shadow`` or ``stopped``.
     share : float
-        The share of persons that a live policy decides for.
+        The share of persons that a live policy under test decides for; 1 for the one that decides for all others.
     changed : float
         When its state was last changed, in seconds since 1970 (UTC).
+    slot : str
+        What it decides on. Policies in a slot learn from each other's decisions.
+    before : str, optional
+        The policy that decided for all before this one did.
     """
 
     name: str
@@ -165,6 +169,8 @@ class PolicyRow:
     state: str
     share: float
     changed: float
+    slot: str
+    before: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,12 +241,28 @@ class Store(Protocol):
         """Return the outcomes of a decision, by position."""
         ...
 
+    def outcomes_among(self, numbers: Sequence[int]) -> Sequence[OutcomeRow]:
+        """Return the outcomes of some decisions, in no order."""
+        ...
+
+    def decisions_before(self, seq: int, limit: int) -> Sequence[tuple[int, DecisionRow]]:
+        """Return the last decisions below a ``seq``, of all policies, each with its own, the last first."""
+        ...
+
+    def decisions_of(self, person: str, limit: int) -> Sequence[DecisionRow]:
+        """Return a person's decisions of the highest numbers, the highest first."""
+        ...
+
     def decisions_after(self, seq: int, to: int, policy: str) -> Iterator[tuple[int, DecisionRow]]:
         """Yield decisions of a policy with their ``seq``, above one and up to another, in order."""
         ...
 
     def answers_after(self, seq: int, to: int, policy: str) -> Iterator[Answered]:
         """Yield outcomes of a policy's decisions, above one ``seq`` and up to another, in order."""
+        ...
+
+    def answers_in_slot(self, seq: int, to: int, slot: str) -> Iterator[Answered]:
+        """Yield outcomes of decisions of all policies in a slot, above one ``seq`` and up to another, in order."""
         ...
 
     def ends(self) -> tuple[int, int]:

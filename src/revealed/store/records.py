@@ -97,15 +97,18 @@ class Records:
             )
 
     def hold(self, role: str, who: str, seconds: float) -> bool:
-        """Take or keep a role for some seconds, by this process's clock; False if another holds it."""
+        """Take or keep a role for some seconds, by this process's clock; False if another holds it.
+
+        A hold that reaches ten times as far ahead was taken before the clock stepped back: it is over.
+        """
         require_texts("role", role=role, who=who)
         now = self._clock()
         with self._database.transaction():
             taken = self._database.rows(
                 "INSERT INTO roles (role, who, held_to) VALUES (?, ?, ?) "
                 "ON CONFLICT (role) DO UPDATE SET who = excluded.who, held_to = excluded.held_to "
-                "WHERE roles.who = excluded.who OR roles.held_to <= ? RETURNING role",
-                (role, who, now + seconds, now),
+                "WHERE roles.who = excluded.who OR roles.held_to <= ? OR roles.held_to > ? RETURNING role",
+                (role, who, now + seconds, now, now + 10 * seconds),
             )
         return bool(taken)
 
@@ -118,18 +121,21 @@ class Records:
 
     def policies(self) -> Sequence[PolicyRow]:
         """Return all policies, by name."""
-        found = self._database.rows("SELECT name, specification, state, share, changed FROM policies ORDER BY name")
+        found = self._database.rows(
+            "SELECT name, specification, state, share, changed, slot, before FROM policies ORDER BY name"
+        )
         return [PolicyRow(*row) for row in found]
 
     def put_policy(self, row: PolicyRow) -> None:
         """Write a policy, or what has changed of it."""
-        require_texts("policy", name=row.name, specification=row.specification, state=row.state)
+        require_texts("policy", name=row.name, specification=row.specification, state=row.state, slot=row.slot)
         with self._database.transaction():
             self._database.rows(
-                "INSERT INTO policies (name, specification, state, share, changed) VALUES (?, ?, ?, ?, ?) "
+                "INSERT INTO policies (name, specification, state, share, changed, slot, before) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT (name) DO UPDATE SET specification = excluded.specification, state = excluded.state, "
-                "share = excluded.share, changed = excluded.changed",
-                (row.name, row.specification, row.state, row.share, row.changed),
+                "share = excluded.share, changed = excluded.changed, before = excluded.before",
+                (row.name, row.specification, row.state, row.share, row.changed, row.slot, row.before),
             )
 
     def keys(self) -> Sequence[KeyRow]:

@@ -49,7 +49,7 @@ CREATE TABLE checkpoints (
 CREATE TABLE roles (role $text PRIMARY KEY, who $text NOT NULL, held_to $real NOT NULL)$strict;
 CREATE TABLE policies (
     name $text PRIMARY KEY, specification $text NOT NULL, state $text NOT NULL, share $real NOT NULL,
-    changed $real NOT NULL
+    changed $real NOT NULL, slot $text NOT NULL, before $text
 )$strict;
 CREATE TABLE api_keys (
     id $text PRIMARY KEY, digest $bytes NOT NULL, scopes $text NOT NULL, note $text NOT NULL, made $real NOT NULL,

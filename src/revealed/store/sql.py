@@ -34,6 +34,7 @@ _ANSWERS_AFTER = _sql(
     "WHERE d.number = o.decision AND v.id = d.version AND o.seq > ? AND o.seq <= ? AND v.policy = ? "
     "ORDER BY o.seq LIMIT ?"
 )
+_ANSWERS_IN_SLOT = _ANSWERS_AFTER.replace("v.policy = ?", "v.policy IN (SELECT name FROM policies WHERE slot = ?)")
 #: From one stretch of numbers to the next that there is; see the index of persons in the schema.
 _OF_PERSON = """
 WITH RECURSIVE stretches (id) AS (
@@ -214,6 +215,20 @@ class SqlStore(Records):
         )
         return [OutcomeRow(*row) for row in found]
 
+    def decisions_before(self, seq: int, limit: int) -> Sequence[tuple[int, DecisionRow]]:
+        """Return the last decisions below a ``seq``, of all policies, each with its own, the last first."""
+        found = self._database.rows(f"{_DECISIONS} d.seq < ? ORDER BY d.seq DESC LIMIT ?", (seq, limit))
+        return [(row[0], DecisionRow(*row[1:])) for row in found]
+
+    def decisions_of(self, person: str, limit: int) -> Sequence[DecisionRow]:
+        """Return a person's decisions of the highest numbers, the highest first."""
+        numbers = [row[0] for row in self._database.rows(f"{_OF_PERSON} ORDER BY number DESC LIMIT ?", (person, limit))]
+        found = self._database.rows(
+            f"{_DECISIONS} d.number {self._database.any_number} ORDER BY d.number DESC",
+            (self._database.among(numbers),),
+        )
+        return [DecisionRow(*row[1:]) for row in found]
+
     def decisions_after(self, seq: int, to: int, policy: str) -> Iterator[tuple[int, DecisionRow]]:
         """Yield decisions of a policy with their ``seq``, above one and up to another, in order."""
         for row in self._chunks(_DECISIONS_AFTER, seq, to, policy):
@@ -222,6 +237,11 @@ class SqlStore(Records):
     def answers_after(self, seq: int, to: int, policy: str) -> Iterator[Answered]:
         """Yield outcomes of a policy's decisions, above one ``seq`` and up to another, in order."""
         for row in self._chunks(_ANSWERS_AFTER, seq, to, policy):
+            yield Answered(row[0], OutcomeRow(*row[1:6]), DecisionRow(*row[6:]))
+
+    def answers_in_slot(self, seq: int, to: int, slot: str) -> Iterator[Answered]:
+        """Yield outcomes of decisions of all policies in a slot, above one ``seq`` and up to another, in order."""
+        for row in self._chunks(_ANSWERS_IN_SLOT, seq, to, slot):
             yield Answered(row[0], OutcomeRow(*row[1:6]), DecisionRow(*row[6:]))
 
     def _chunks(self, sql: str, seq: int, to: int, policy: str) -> Iterator[tuple[Any, ...]]:

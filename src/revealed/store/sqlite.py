@@ -142,16 +142,21 @@ class Sqlite(Database):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Return a block that is on disk when it ends, and of which nothing is there if it fails."""
+        ending = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
             yield
+            ending = True
             self._connection.execute("COMMIT")
         except BaseException as error:
             with suppress(apsw.Error):
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
             if isinstance(error, apsw.Error):
-                raise self._told(error) from None
+                told = self._told(error)
+                # What stands in the write-ahead log, but was not told to be on disk, may be found there after a crash.
+                told.unsure = ending and isinstance(error, apsw.IOError)
+                raise told from None
             raise
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:

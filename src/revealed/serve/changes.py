@@ -1,0 +1,112 @@
+"""What an administrator does to policies, each act one note in the audit log. Imports decide, store and errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from revealed.decide.policy import LearningPolicy
+from revealed.errors import SpecificationError, nearest
+from revealed.serve.enrolment import enrol
+from revealed.serve.roster import LIVE, SHADOW, STATES
+from revealed.store.protocol import PolicyRow, Store
+
+
+@dataclass(frozen=True)
+class Changes:
+    """Changes of policies in a store; to be made in the store's turn.
+
+    Parameters
+    ----------
+    store : Store
+    clock : callable
+        Seconds since 1970.
+    """
+
+    store: Store
+    clock: Callable[[], float]
+
+    def create(self, name: str, policy: LearningPolicy, slot: str | None, who: str) -> bool:
+        """Take a policy in, if it is not there; return whether it was not.
+
+        Raises
+        ------
+        SpecificationError
+            If another one of that name is there, or a service cannot teach it.
+        """
+        new = enrol(self.store, name, policy, self.clock(), slot)
+        if new:
+            self.store.note(who, "create", name)
+        return new
+
+    def change(self, name: str, state: str | None, share: float | None, who: str) -> None:
+        """Give a policy another state, and where it is under test another share of persons.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such policy or state, shares make more than all, or nobody would decide any more.
+        """
+        row = self._row(name)
+        state = row.state if state is None else state
+        if state not in STATES:
+            raise SpecificationError(f"no state {state!r}; {nearest(state, STATES)}")
+        others = [other for other in self._in_slot(row.slot) if other.name != name]
+        led = [other for other in others if other.state != SHADOW and other.share >= 1]
+        share = row.share if share is None else share
+        if not led:
+            if share < 1 or state == SHADOW:
+                raise SpecificationError(f"{name!r} decides for all on {row.slot!r}; promote another one first")
+        elif state != SHADOW:
+            tested = sum(other.share for other in others if other.state == LIVE and other.share < 1)
+            if not 0 < share < 1 or tested + share > 1:
+                raise SpecificationError(
+                    f"{led[0].name!r} decides for all on {row.slot!r}: give {name!r} a share between 0 and "
+                    f"{1 - tested:g} of persons, or promote it"
+                )
+        self.store.put_policy(replace(row, state=state, share=share, changed=self.clock()))
+        self.store.note(who, f"{state}, {share:.0%} of persons", name)
+
+    def promote(self, name: str, who: str) -> None:
+        """Let a policy decide for all in its slot; the one that did goes into the shadow.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such policy.
+        """
+        row, now = self._row(name), self.clock()
+        before = None
+        for other in self._in_slot(row.slot):
+            if other.name != name and other.state != SHADOW and other.share >= 1:
+                before = other.name
+        self.store.put_policy(replace(row, state=LIVE, share=1.0, changed=now, before=before or row.before))
+        if before is not None:  # after: while both lead, the first by name does, and nobody goes without
+            self.store.put_policy(replace(self._row(before), state=SHADOW, changed=now))
+        self.store.note(who, "promote", name)
+
+    def roll_back(self, slot: str, who: str) -> str:
+        """Let the policy decide on something that did before; return its name.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no such slot, or no other has decided before.
+        """
+        rows = self._in_slot(slot)
+        if not rows:
+            raise SpecificationError(f"no slot {slot!r}; {nearest(slot, [row.slot for row in self.store.policies()])}")
+        leading = next((row for row in rows if row.state != SHADOW and row.share >= 1), None)
+        if leading is None or leading.before is None:
+            raise SpecificationError(f"no other policy has decided on {slot!r} before; promote one by its name")
+        self.promote(leading.before, who)
+        return leading.before
+
+    def _row(self, name: str) -> PolicyRow:
+        rows = {row.name: row for row in self.store.policies()}
+        if name not in rows:
+            raise SpecificationError(f"no policy {name!r}; {nearest(name, rows)}")
+        return rows[name]
+
+    def _in_slot(self, slot: str) -> list[PolicyRow]:
+        return [row for row in self.store.policies() if row.slot == slot]
