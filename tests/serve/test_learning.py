@@ -17,7 +17,7 @@ import pytest
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import StoreError
 from revealed.serve.learner import ROLE, Pupil, learn
-from revealed.serve.lessons import feedback_of, taught
+from revealed.serve.lessons import Shown, feedback_of, taught
 from revealed.serve.snapshots import Snapshot, Snapshots, state_of
 from revealed.store.open import open_store
 from revealed.store.protocol import Answered, DecisionRow, OutcomeRow, Store
@@ -90,7 +90,7 @@ def test_feedback_has_the_context_the_attributes_and_the_propensity() -> None:
         7, "offers", "v", 5.0, '{"device": 5, "unused": 1}', '["news", "gift"]', "[0.5, 0.25]", None, None,
         '[{"offer": "gift", "price": 2}, {"offer": "news", "price": 3.5}]',
     )  # fmt: skip
-    feedback = feedback_of(policy, [Answered(1, OutcomeRow(7, 2, 0.5, 6.0, 6.0), row)])
+    feedback = feedback_of(policy, [Shown(row, 2, OutcomeRow(7, 2, 0.5, 6.0, 6.0))])
     assert (feedback.n_rows, feedback.propensity.tolist(), feedback.reward.tolist()) == (1, [0.25], [0.5])
     cells = {name: feedback.column(name).to_pylist() for name in ("offer", "price", "device", "member")}
     assert cells == {"offer": ["gift"], "price": [2], "device": ["5"], "member": ["decision 7"]}
@@ -178,3 +178,51 @@ def test_a_folder_that_is_not_there(tmp_path) -> None:
     with pytest.raises(StoreError):
         open_store(tmp_path / "nowhere" / "log.db")
     assert not Path(tmp_path / "nowhere").exists()
+
+
+# ---- late answers ----------------------------------------------------------------------------------------------------
+
+LATE = {
+    "log": {"decision": "visit", "action": "offer", "reward": "clicked", "time": "shown"},
+    "delay": {"answered": "answered", "unit": "seconds", "mean": 30.0, "zero": "nothing-yet"},
+}
+
+
+def test_silence_is_learned_for_what_it_says_and_replaced_when_the_answer_comes(tmp_path) -> None:
+    """Decisions without an answer lower what is believed; answers that come later raise it; repeated, the same bits."""
+    store = open_store(made(tmp_path, fresh(**LATE)))
+    pupil = Pupil.resumed(store, "offers", "offers")
+    context = json.dumps({"device": "phone"})
+    numbers = list(store.lease(60))
+    rows = [DecisionRow(n, "offers", "0-a", 1000.0, context, '["news"]', "[0.5]") for n in numbers]
+    store.write(rows, [])
+    assert pupil.look(1000.5)
+    assert not pupil.look(1001.0)  # nothing new
+    believed = [pupil.policy.model.posterior.mean[0]]
+    store.write([], [OutcomeRow(n, 1, 1.0, 1020.0, 1020.0) for n in numbers[:20]])
+    assert pupil.look(1021.0)
+    believed.append(pupil.policy.model.posterior.mean[0])
+    more = [DecisionRow(n, "offers", "0-a", 1022.0, context, '["gift"]', "[0.5]") for n in store.lease(5)]
+    # One is answered in the same lesson, by a clock that is ahead; one before it was made, by one that is behind.
+    store.write(
+        more, [OutcomeRow(more[0].number, 1, 1.0, 5000.0, 1022.1), OutcomeRow(more[1].number, 1, 1.0, 3.0, 1022.1)]
+    )
+    assert pupil.look(1010.0)  # the clock has stepped back; time has not
+    assert pupil.lesson.at == 1021.0
+    assert pupil.odd == 0
+    late = pupil.policy.late
+    assert late is not None
+    assert late.summary()["n_answered"] == 22
+    assert late.summary()["n_pending"] == 43
+    assert believed[0] < 0.2
+    assert believed[1] > believed[0] + 0.2
+    again = Pupil.resumed(store, "offers", "offers")
+    assert state_of(again.policy) == state_of(pupil.policy)
+    pupil.keep(1e9)
+    store.write([], [OutcomeRow(numbers[30], 1, 1.0, 1024.0, 1024.0)])
+    assert pupil.look(1025.0)
+    from_checkpoint = Pupil.resumed(store, "offers", "offers")
+    assert from_checkpoint.policy.late is not None
+    assert from_checkpoint.policy.late.summary() == pupil.policy.late.summary()  # type: ignore[union-attr]
+    assert state_of(from_checkpoint.policy) == state_of(pupil.policy)
+    store.close()

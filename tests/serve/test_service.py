@@ -366,8 +366,8 @@ def test_another_policy_of_the_same_name_and_late_answers_are_refused(tmp_path) 
     with pytest.raises(SpecificationError, match="another policy 'offers'"):
         enrol(store, "offers", fresh(explore={"rule": "greedy"}), 0.0)
     enrol(store, "offers", fresh(), 0.0)
-    late = fresh(delay={"answered": "answered"}, log={"action": "offer", "time": "shown"})
-    with pytest.raises(SpecificationError, match="does not learn by"):
+    late = fresh(delay={"mean": 2.0}, log={"action": "offer", "time": "shown"})
+    with pytest.raises(SpecificationError, match="wants names for when"):
         enrol(store, "late", late, 0.0)
     assert [row.name for row in store.policies()] == ["offers"]
     store.close()

@@ -31,6 +31,8 @@ ROLE = "learner"
 _HELD, _RENEWED = 10.0, 2.0
 #: Outcomes in a lesson, and lessons or seconds between checkpoints.
 _LONGEST, _LESSONS, _SECONDS = 20_000, 500, 30.0
+#: Seconds after which decisions without an answer are a lesson by themselves, where silence says something.
+_SILENCE = 1.0
 #: Seconds between checkpoints where deciders on other machines follow them.
 _SHARED_SECONDS = 1.0
 
@@ -98,15 +100,24 @@ class Pupil:
         decisions, outcomes = self.store.ends()
         start = max(self.lesson.outcomes_to, self._looked)
         end = min(outcomes, start + _LONGEST)
-        if end <= start:
+        silent = self._is_silent(decisions, now)
+        if end <= start and silent:
             return False
-        if next(iter(self.store.answers_in_slot(start, end, self.slot)), None) is None:
+        if silent and next(iter(self.store.answers_in_slot(start, end, self.slot)), None) is None:
             self._looked = end
             return end < outcomes
+        now = max(now, self.lesson.at)  # what waits for an answer gets older, whatever the clock says
         lesson = Lesson(self.name, self.lesson.number + 1, decisions, end, now)
         self.store.add_lesson(lesson)
         self._learn(lesson)
         return True
+
+    def _is_silent(self, decisions: int, now: float) -> bool:
+        """Whether nothing was shown since the last lesson, or its silence can wait."""
+        if self.policy.late is None or 0 <= now - self.lesson.at < _SILENCE:
+            return True
+        new = self.store.decisions_in_slot(self.lesson.decisions_to, decisions, self.slot)
+        return next(iter(new), None) is None
 
     def keep(self, now: float, every: float = _SECONDS) -> None:
         """Write a checkpoint, if the last one is old."""
@@ -116,8 +127,10 @@ class Pupil:
             self._kept, self._kept_at = self.lesson.number, now
 
     def _learn(self, lesson: Lesson) -> None:
-        answers = list(self.store.answers_in_slot(self.lesson.outcomes_to, lesson.outcomes_to, self.slot))
-        self.policy, odd = taught(self.policy, answers)
+        before, store = self.lesson, self.store
+        answers = list(store.answers_in_slot(before.outcomes_to, lesson.outcomes_to, self.slot))
+        decisions = store.decisions_in_slot(before.decisions_to, lesson.decisions_to, self.slot)
+        self.policy, odd = taught(self.policy, answers, decisions, lesson.at)
         self.odd += odd
         self.lesson = lesson
 

@@ -2,62 +2,121 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pyarrow as pa
 
 from revealed.choices.feedback import Feedback, read_feedback
+from revealed.decide.delay.section import UNITS, Delay
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import RevealedError, SpecificationError
 from revealed.models.glm.features.joint import CONTEXT, ITEM
 from revealed.models.glm.features.ledger import label_text
 from revealed.models.glm.features.terms import Field
-from revealed.store.protocol import Answered
+from revealed.store.protocol import Answered, DecisionRow, OutcomeRow
 
+#: What a cell that nobody thought of may raise on its way to the model.
+_ODD = (RevealedError, pa.ArrowException, ValueError, TypeError, ArithmeticError, LookupError)
 _READ_CONTEXT = msgspec.json.Decoder(dict[str, Any]).decode
 _READ_LABELS = msgspec.json.Decoder(list[str]).decode
 _READ_CHANCES = msgspec.json.Decoder(list[float]).decode
 _READ_CANDIDATES = msgspec.json.Decoder(list[str | dict[str, Any]]).decode
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A thing shown, and what came of it, if anything did."""
+
+    decision: DecisionRow
+    position: int
+    outcome: OutcomeRow | None
+
+
 def require_servable(policy: LearningPolicy) -> None:
-    """Raise SpecificationError for a policy that a service cannot teach yet."""
-    if policy.late is not None:
+    """Raise SpecificationError for a policy whose [delay] does not say in which columns times stand."""
+    if policy.late is None:
+        return
+    section = policy.late.section
+    if (section.shown or policy.columns.time) is None or section.answered is None:
         raise SpecificationError(
-            "a service does not learn by [delay] yet; leave that part out, and send outcomes when they are known"
+            '[delay] of a policy in service wants names for when things were shown and answered: shown = "shown" and '
+            'answered = "answered"'
         )
 
 
-def taught(policy: LearningPolicy, answers: Sequence[Answered]) -> tuple[LearningPolicy, int]:
-    """Return the policy that has learned a lesson, and how many of its outcomes nothing could be learned from.
+def material(
+    policy: LearningPolicy, answers: Sequence[Answered], decisions: Iterable[tuple[int, DecisionRow]] = ()
+) -> list[Shown]:
+    """Return what a lesson is about: outcomes; where silence says something, what was shown too.
 
-    It is a function of the policy and the answers: repeated it gives the same bits. What the policy has decided on it
-    can learn from; should an outcome be odd all the same, the others are learned one by one and it is left out.
+    Parameters
+    ----------
+    policy : LearningPolicy
+    answers : sequence of Answered
+        The outcomes of the lesson.
+    decisions : iterable of (int, DecisionRow)
+        The decisions of the lesson, by ``seq``; read only where the policy has a part [delay].
     """
-    if not answers:
+    if policy.late is None:
+        return [Shown(answer.decision, answer.outcome.position, answer.outcome) for answer in answers]
+    by_place = {(answer.decision.number, answer.outcome.position): answer for answer in answers}
+    found = []
+    for _, decision in decisions:
+        for position in range(1, len(_READ_LABELS(decision.shown)) + 1):
+            answer = by_place.pop((decision.number, position), None)
+            found.append(Shown(decision, position, None if answer is None else answer.outcome))
+    return found + [Shown(one.decision, one.outcome.position, one.outcome) for one in by_place.values()]
+
+
+def taught(
+    policy: LearningPolicy,
+    answers: Sequence[Answered],
+    decisions: Iterable[tuple[int, DecisionRow]] = (),
+    at: float = 0.0,
+) -> tuple[LearningPolicy, int]:
+    """Return the policy that has learned a lesson, and how many of its rows nothing could be learned from.
+
+    It is a function of the policy, the rows and the moment: repeated it gives the same bits. What the policy has
+    decided on it can learn from; should a row be odd all the same, it is found by halving, left out, and the others are
+    learned.
+    Whatever an odd one makes fail, the learner must go on: it would meet it again each time it is started.
+    """
+    return _taught(policy, material(policy, answers, decisions), at)
+
+
+def _taught(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[LearningPolicy, int]:
+    if not shown:
         return policy, 0
     try:
-        return _learned(policy, answers), 0
-    except RevealedError:
-        odd = 0
-        for answer in answers:
-            try:
-                policy = _learned(policy, [answer])
-            except RevealedError:
-                odd += 1
-        return policy, odd
+        return _learned(policy, shown, at), 0
+    except _ODD:
+        if len(shown) == 1:
+            return policy, 1
+    middle = len(shown) // 2
+    policy, odd = _taught(policy, shown[:middle], at)
+    policy, further = _taught(policy, shown[middle:], at)
+    return policy, odd + further
 
 
-def _learned(policy: LearningPolicy, answers: Sequence[Answered]) -> LearningPolicy:
+def _learned(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> LearningPolicy:
     # Which logs it learned from is not kept: they are one log, and it would grow with every lesson.
-    return replace(policy.learn(feedback_of(policy, answers)), logs=())
+    now = None if policy.late is None else at / UNITS[policy.late.section.unit]
+    learned = replace(policy.learn(feedback_of(policy, shown, at), now=now), logs=())
+    posterior = learned.model.posterior
+    if not (np.isfinite(posterior.mean).all() and np.isfinite(posterior.variance).all()):
+        raise OverflowError("numbers too large to learn from")  # it could neither decide nor be written
+    return learned
 
 
-def feedback_of(policy: LearningPolicy, answers: Sequence[Answered]) -> Feedback:
-    """Return outcomes as a log that a policy learns from, a row for each.
+def feedback_of(policy: LearningPolicy, shown: Sequence[Shown], at: float = 0.0) -> Feedback:
+    """Return what was shown as a log that a policy learns from, a row for each thing.
+
+    Times are numbers in the unit of [delay], none of them after the moment of the lesson, and no answer before its
+    decision: clocks of clients and of several machines differ.
 
     Raises
     ------
@@ -68,26 +127,41 @@ def feedback_of(policy: LearningPolicy, answers: Sequence[Answered]) -> Feedback
     rows: dict[str, list[Any]] = {name: [] for name in columns.roles().values()}
     fields = {key: item for item in policy.space.specification.fields for key in item.sources}
     rows |= {key: [] for key in (*fields, *catalogue.fields) if key not in rows}
-    for answer in answers:
-        decision, outcome = answer.decision, answer.outcome
-        label = _READ_LABELS(decision.shown)[outcome.position - 1]
+    late = policy.late.section if policy.late is not None else None
+    if late is not None:
+        rows |= {name: [] for name in (late.shown, late.answered) if name is not None}
+    for one in shown:
+        decision, outcome, position = one.decision, one.outcome, one.position
+        label = _READ_LABELS(decision.shown)[position - 1]
         context = _READ_CONTEXT(decision.context)
         record = _record(policy, label, decision.candidates)
         told = {
-            columns.decision: f"{decision.number}/{outcome.position}",
+            columns.decision: f"{decision.number}/{position}",
             columns.action: label,
-            columns.reward: outcome.reward,
-            columns.propensity: _READ_CHANCES(decision.propensities)[outcome.position - 1],
+            columns.reward: None if outcome is None else outcome.reward,
+            columns.propensity: _READ_CHANCES(decision.propensities)[position - 1],
         }
         if columns.position is not None:
-            told |= {columns.decision: str(decision.number), columns.position: outcome.position}
+            told |= {columns.decision: str(decision.number), columns.position: position}
         if columns.person is not None:
             told[columns.person] = decision.person or f"decision {decision.number}"
         if columns.time is not None:
             told[columns.time] = decision.made
+        if late is not None:
+            told |= _times(late, columns.time, decision, outcome, at)
         for name, cells in rows.items():
             cells.append(told[name] if name in told else _cell(name, fields.get(name), context, record))
     return read_feedback(pa.table({name: pa.array(cells) for name, cells in rows.items()}), columns)
+
+
+def _times(
+    late: Delay, time: str | None, decision: DecisionRow, outcome: OutcomeRow | None, at: float
+) -> dict[str, float | None]:
+    """Return when a thing was shown, and when it was answered, in the unit of a part [delay]."""
+    made, unit = min(decision.made, at), UNITS[late.unit]
+    came = None if outcome is None else min(max(outcome.came, made), at) / unit
+    names = {late.shown or time: made / unit, late.answered: came}
+    return {name: value for name, value in names.items() if name is not None}
 
 
 def _record(policy: LearningPolicy, label: str, candidates: str | None) -> Mapping[str, Any]:
@@ -101,9 +175,11 @@ def _record(policy: LearningPolicy, label: str, candidates: str | None) -> Mappi
 
 
 def _cell(name: str, field: Field | None, context: Mapping[str, Any], record: Mapping[str, Any]) -> Any:
-    """Return a field's cell, labels as text: one client may write 5 where another writes "5"."""
+    """Return a field's cell, labels as text, numbers as floats: clients may write 5, "5", 5.0 or true for the same."""
     if name.startswith(CONTEXT):
         value = context.get(name.removeprefix(CONTEXT))
     else:
         value = record.get(name.removeprefix(ITEM), context.get(name))
-    return label_text(value) if value is not None and field is not None and field.categorical else value
+    if value is None or field is None:
+        return value
+    return label_text(value) if field.categorical else float(value)

@@ -265,6 +265,10 @@ class Store(Protocol):
         """Yield outcomes of decisions of all policies in a slot, above one ``seq`` and up to another, in order."""
         ...
 
+    def decisions_in_slot(self, seq: int, to: int, slot: str) -> Iterator[tuple[int, DecisionRow]]:
+        """Yield decisions of all policies in a slot with their ``seq``, above one and up to another, in order."""
+        ...
+
     def ends(self) -> tuple[int, int]:
         """Return the last ``seq`` of decisions and of outcomes, 0 where there is none."""
         ...

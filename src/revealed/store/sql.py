@@ -34,7 +34,9 @@ _ANSWERS_AFTER = _sql(
     "WHERE d.number = o.decision AND v.id = d.version AND o.seq > ? AND o.seq <= ? AND v.policy = ? "
     "ORDER BY o.seq LIMIT ?"
 )
-_ANSWERS_IN_SLOT = _ANSWERS_AFTER.replace("v.policy = ?", "v.policy IN (SELECT name FROM policies WHERE slot = ?)")
+_OF_SLOT = "v.policy IN (SELECT name FROM policies WHERE slot = ?)"
+_ANSWERS_IN_SLOT = _ANSWERS_AFTER.replace("v.policy = ?", _OF_SLOT)
+_DECISIONS_IN_SLOT = _DECISIONS_AFTER.replace("v.policy = ?", _OF_SLOT)
 #: From one stretch of numbers to the next that there is; see the index of persons in the schema.
 _OF_PERSON = """
 WITH RECURSIVE stretches (id) AS (
@@ -243,6 +245,11 @@ class SqlStore(Records):
         """Yield outcomes of decisions of all policies in a slot, above one ``seq`` and up to another, in order."""
         for row in self._chunks(_ANSWERS_IN_SLOT, seq, to, slot):
             yield Answered(row[0], OutcomeRow(*row[1:6]), DecisionRow(*row[6:]))
+
+    def decisions_in_slot(self, seq: int, to: int, slot: str) -> Iterator[tuple[int, DecisionRow]]:
+        """Yield decisions of all policies in a slot with their ``seq``, above one and up to another, in order."""
+        for row in self._chunks(_DECISIONS_IN_SLOT, seq, to, slot):
+            yield row[0], DecisionRow(*row[1:])
 
     def _chunks(self, sql: str, seq: int, to: int, policy: str) -> Iterator[tuple[Any, ...]]:
         while seq < to:
