@@ -146,7 +146,11 @@ def test_a_learner_killed_again_and_again_knows_the_same(tmp_path, capsys) -> No
     for turn in range(8):
         command = [sys.executable, "-m", "revealed.serve.learner", where, str(tmp_path / "snapshots")]
         learner = subprocess.Popen(command)
-        stop = time.monotonic() + (1.0 + rng.random() if turn else 3.0)
+        deadline, known = time.monotonic() + 60, len(store.lessons_after("offers", 0))
+        written += len(decided(store, 5, 100 * turn + 50))
+        while len(store.lessons_after("offers", 0)) == known and time.monotonic() < deadline:
+            time.sleep(0.01)  # until it has started
+        stop = time.monotonic() + 0.5 * rng.random()
         while time.monotonic() < stop:
             written += len(decided(store, int(rng.integers(1, 30)), 100 * turn))
             time.sleep(0.01)

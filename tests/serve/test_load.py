@@ -111,6 +111,8 @@ def answering(answer: Callable[[int], tuple[int, bytes] | None]) -> Iterator[Add
     count, one_at_a_time = itertools.count(), Lock()
 
     class Answers(StreamRequestHandler):
+        timeout = 10
+
         def handle(self) -> None:
             while line := self.rfile.readline():
                 path, length = line.split()[1], 0
@@ -128,7 +130,10 @@ def answering(answer: Callable[[int], tuple[int, bytes] | None]) -> Iterator[Add
                 self.wfile.write(b"HTTP/1.1 %d x\r\ncontent-type: a\r\ncontent-len" % said[0])
                 self.wfile.write(b"gth: %d\r\n\r\n%b" % (len(said[1]), said[1]))
 
-    with ThreadingTCPServer(("127.0.0.1", 0), Answers) as server:
+    class Server(ThreadingTCPServer):
+        daemon_threads = True
+
+    with Server(("127.0.0.1", 0), Answers) as server:
         thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:

@@ -21,8 +21,9 @@ import msgspec
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import RevealedError, StoreError
 from revealed.serve import parent
-from revealed.serve.lessons import taught
+from revealed.serve.lessons import learned_from, material
 from revealed.serve.snapshots import Snapshot, Snapshots, policy_of, state_of
+from revealed.serve.watch import Watch
 from revealed.store.open import is_shared, open_store
 from revealed.store.protocol import Checkpoint, Lesson, Store
 
@@ -74,6 +75,10 @@ class Pupil:
     _kept: int = 0
     _kept_at: float = 0.0
     _looked: int = field(default=0, init=False)
+    watch: Watch = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch.over(self.policy)
 
     @classmethod
     def resumed(cls, store: Store, name: str, slot: str) -> Pupil:
@@ -130,14 +135,16 @@ class Pupil:
         before, store = self.lesson, self.store
         answers = list(store.answers_in_slot(before.outcomes_to, lesson.outcomes_to, self.slot))
         decisions = store.decisions_in_slot(before.decisions_to, lesson.decisions_to, self.slot)
-        self.policy, odd = taught(self.policy, answers, decisions, lesson.at)
+        shown = material(self.policy, answers, decisions)
+        self.policy, odd = learned_from(self.policy, shown, lesson.at)
+        self.watch.see(shown)
         self.odd += odd
         self.lesson = lesson
 
     @property
     def snapshot(self) -> Snapshot:
         """What deciders are to know."""
-        return Snapshot(self.policy, self.lesson.number, self.lesson.at)
+        return Snapshot(self.policy, self.lesson.number, self.lesson.at, tuple(self.watch.alarms()))
 
 
 def learn(
@@ -187,7 +194,7 @@ def learn(
                 held = now
             busy = _round(store, snapshots, pupils, clock, every)
             failed = now
-        except (StoreError, OSError):  # OSError: a disk that is full, for a snapshot
+        except (RevealedError, OSError):  # not the store's alone: a disk that is full takes no snapshot either
             if clock() - failed > 30:  # a server may be starting again; what was read so far is as it was
                 raise
             pupils.clear()

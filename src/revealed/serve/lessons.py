@@ -85,10 +85,11 @@ def taught(
     learned.
     Whatever an odd one makes fail, the learner must go on: it would meet it again each time it is started.
     """
-    return _taught(policy, material(policy, answers, decisions), at)
+    return learned_from(policy, material(policy, answers, decisions), at)
 
 
-def _taught(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[LearningPolicy, int]:
+def learned_from(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[LearningPolicy, int]:
+    """Return what :func:`taught` does, from the rows of a lesson."""
     if not shown:
         return policy, 0
     try:
@@ -97,8 +98,8 @@ def _taught(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[
         if len(shown) == 1:
             return policy, 1
     middle = len(shown) // 2
-    policy, odd = _taught(policy, shown[:middle], at)
-    policy, further = _taught(policy, shown[middle:], at)
+    policy, odd = learned_from(policy, shown[:middle], at)
+    policy, further = learned_from(policy, shown[middle:], at)
     return policy, odd + further
 
 

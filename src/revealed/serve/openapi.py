@@ -37,6 +37,7 @@ _OTHERS = (
     ("/v1/policies/{name}/promote", "post", "admin", "Let a policy decide for all"),
     ("/v1/slots/{slot}/rollback", "post", "admin", "Let the policy decide that did before"),
     ("/v1/decisions/{name}", "get", "read", "What was decided, and what came of it"),
+    ("/v1/alarms", "get", "read", "What looks unlike before: rewards, propensities, missing fields, delays"),
     ("/v1/strays", "get", "read", "The latest outcomes that count for nothing"),
     ("/v1/people/{person}", "delete", "admin", "Take a person out of the log"),
 )

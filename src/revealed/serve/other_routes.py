@@ -23,6 +23,7 @@ from revealed.serve.messages import NewPolicy, PolicyChange, Refused
 from revealed.serve.openapi import description
 from revealed.serve.page_script import page_script
 from revealed.serve.roster import SHADOW
+from revealed.serve.watch import KINDS
 from revealed.store.protocol import DecisionRow, PolicyRow
 
 Handler = Callable[[Request], Awaitable[Response]]
@@ -56,6 +57,7 @@ class OtherRoutes:
             Route("/v1/policies/{name}/promote", self._for("admin", self.promote), methods=["POST"]),
             Route("/v1/slots/{slot}/rollback", self._for("admin", self.roll_back), methods=["POST"]),
             Route("/v1/decisions/{name:path}", self._for("read", self.decision)),
+            Route("/v1/alarms", self._for("read", self.alarms)),
             Route("/v1/strays", self._for("read", self.strays)),
             Route("/v1/people/{person:path}", self._for("admin", self.forget), methods=["DELETE"]),
         ]
@@ -104,7 +106,14 @@ class OtherRoutes:
         gauges: dict[str, float] = {"waiting": self.line.waiting}
         for name, each in self.line.roster.standings.items():
             gauges[f'lesson{{policy="{name}"}}'] = each.lesson
+            for kind in KINDS:
+                gauges[f'alarm{{policy="{name}",kind="{kind}"}}'] = sum(alarm.kind == kind for alarm in each.alarms)
         return PlainTextResponse(self.line.counts.text(gauges), media_type="text/plain; version=0.0.4")
+
+    async def alarms(self, _request: Request, _who: str) -> Response:
+        """Answer what looks unlike before, by policy."""
+        standings = self.line.roster.standings
+        return _answer({name: list(each.alarms) for name, each in standings.items() if each.alarms})
 
     async def openapi(self, _request: Request) -> Response:
         """Answer how to talk to the service."""

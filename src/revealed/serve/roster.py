@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 from revealed.decide.many import Desk
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError, nearest
+from revealed.serve.watch import Alarm
 from revealed.store.protocol import PolicyRow
 
 #: It decides; it learns from what others decide, and decides nothing; its fall-back is shown.
@@ -35,9 +37,9 @@ class Standing:
         self.row = row
         self.take(policy, lesson, learned)
 
-    def take(self, policy: LearningPolicy, lesson: int, learned: float) -> None:
+    def take(self, policy: LearningPolicy, lesson: int, learned: float, alarms: Sequence[Alarm] = ()) -> None:
         """Go on with what was learned since."""
-        self.desk, self.lesson, self.learned = Desk(policy), lesson, learned
+        self.desk, self.lesson, self.learned, self.alarms = Desk(policy), lesson, learned, alarms
 
     @property
     def name(self) -> str:

@@ -135,7 +135,7 @@ class _Opened:
         standing = Standing(row, policy_of(kept.state), kept.lesson, 0.0)
         news = self.snapshots.news(row.name)
         if news is not None and news.lesson >= kept.lesson:
-            standing.take(news.policy, news.lesson, news.learned)
+            standing.take(news.policy, news.lesson, news.learned, news.alarms)
         return standing
 
     async def _follow(self, line: Line, gate: Gate | None) -> None:
@@ -156,7 +156,7 @@ class _Opened:
         for name, standing in line.roster.standings.items():
             news = await loop.run_in_executor(None, self.snapshots.news, name)
             if news is not None and news.lesson > standing.lesson:
-                standing.take(news.policy, news.lesson, news.learned)
+                standing.take(news.policy, news.lesson, news.learned, news.alarms)
 
     async def _refresh(self, line: Line, gate: Gate | None) -> None:
         if gate is not None:
@@ -176,5 +176,5 @@ class _Opened:
             return
         kept = await line.in_turn(line.store.checkpoint, standing.name)
         if kept is not None and kept.lesson > standing.lesson:
-            learned = next(lesson.at for lesson in lessons if lesson.number == kept.lesson)
+            learned = next((lesson.at for lesson in lessons if lesson.number == kept.lesson), lessons[-1].at)
             standing.take(policy_of(kept.state), kept.lesson, learned)

@@ -10,6 +10,7 @@ import msgspec
 
 from revealed.decide.policy import LearningPolicy
 from revealed.files import write_whole
+from revealed.serve.watch import Alarm
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,17 +23,21 @@ class Snapshot:
     lesson : int
     learned : float
         When, in seconds since 1970.
+    alarms : tuple of Alarm
+        What looked unlike before then.
     """
 
     policy: LearningPolicy
     lesson: int
     learned: float
+    alarms: tuple[Alarm, ...] = ()
 
 
 class _Written(msgspec.Struct):
     lesson: int
     learned: float
     policy: msgspec.Raw
+    alarms: tuple[Alarm, ...] = ()
 
 
 class Snapshots:
@@ -51,7 +56,9 @@ class Snapshots:
         """Write a snapshot; deciders see the one before or this one, never a part."""
         self.folder.mkdir(parents=True, exist_ok=True)
         state = msgspec.Raw(state_of(snapshot.policy))
-        write_whole(self._path(name), msgspec.json.encode(_Written(snapshot.lesson, snapshot.learned, state)))
+        write_whole(
+            self._path(name), msgspec.json.encode(_Written(snapshot.lesson, snapshot.learned, state, snapshot.alarms))
+        )
 
     def news(self, name: str) -> Snapshot | None:
         """Return the snapshot of a policy, if it is another than the last time."""
@@ -65,7 +72,7 @@ class Snapshots:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         self._seen[name] = sign
-        return Snapshot(policy_of(written.policy), written.lesson, written.learned)
+        return Snapshot(policy_of(written.policy), written.lesson, written.learned, written.alarms)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{quote(name, safe='')}.json"
