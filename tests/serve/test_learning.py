@@ -143,7 +143,7 @@ def test_a_learner_killed_again_and_again_knows_the_same(tmp_path, capsys) -> No
     where, snapshots = made(tmp_path), Snapshots(tmp_path / "snapshots")
     store, rng = open_store(where), np.random.default_rng(5)
     kills, written = 0, 0
-    for turn in range(8):
+    for turn in range(4):
         command = [sys.executable, "-m", "revealed.serve.learner", where, str(tmp_path / "snapshots")]
         learner = subprocess.Popen(command)
         deadline, known = time.monotonic() + 60, len(store.lessons_after("offers", 0))

@@ -14,6 +14,7 @@ from revealed.errors import SpecificationError
 from revealed.serve.changes import Changes
 from revealed.serve.enrolment import enrol
 from revealed.serve.roster import LIVE, SHADOW, Roster, Standing
+from revealed.serve.service import ServiceOptions
 from revealed.store.open import open_store
 from tests.serve.test_service import ask, run
 from tests.serve.world import SPECIFICATION, Learning, fresh, made, request, serving
@@ -146,6 +147,26 @@ def test_who_decides() -> None:
     with pytest.raises(SpecificationError, match="say which policy is to decide: s, t"):
         two.deciding(None, "ann")
     assert two.deciding("t", "ann").name == "z"
+
+
+def test_without_a_learner_for_long_the_fall_back_is_shown(tmp_path) -> None:
+    where = made(tmp_path)
+    options = ServiceOptions(open=True, refresh=0.01, stale=0.5)
+
+    async def until(client: httpx.AsyncClient, fallback: str | None) -> None:
+        deadline = time.monotonic() + 20
+        while (await ask(client, "/v1/decide", request())).json().get("fallback") != fallback:
+            assert time.monotonic() < deadline
+            await asyncio.sleep(0.05)
+
+    async def scenario() -> None:
+        async with serving(where, options) as client:
+            await until(client, "stale")
+            with Learning(where):
+                await until(client, None)
+            await until(client, "stale")
+
+    run(scenario())
 
 
 def test_a_second_policy_by_hand(tmp_path) -> None:

@@ -38,6 +38,9 @@ def serve(
     snapshots: Annotated[
         Path | None, typer.Option(help="Folder for what is learned; by default beside the log.")
     ] = None,
+    stale: Annotated[
+        float, typer.Option(help="Seconds without a learner after which the fall-back is shown; 0: never.", min=0)
+    ] = 600.0,
     rate: Annotated[float, typer.Option(help="Requests a second for each key; 0 for any number.", min=0)] = 0.0,
     without_keys: Annotated[
         bool, typer.Option("--without-keys", help="Let everybody on this machine do everything.")
@@ -75,7 +78,7 @@ def serve(
     scheme = "https" if certificate else "http"
     address = f"{scheme}://{host}:{listening.getsockname()[1]}"
     remark(f"Serving {called} at {address}, its log in {_told(store)}; Ctrl-C ends it")
-    options = ServiceOptions(rate=rate, open=without_keys, origins=require_origins(allow_origin or ()))
+    options = ServiceOptions(rate=rate, stale=stale, open=without_keys, origins=require_origins(allow_origin or ()))
     encryption = None if certificate is None or private_key is None else (str(certificate), str(private_key))
     Supervisor(store, snapshots or folder_beside(store), listening, options, deciders, remark, encryption).run()
     remark("Ended; what was acknowledged is in the log")

@@ -6,7 +6,7 @@ decisions share what can be shared (:mod:`revealed.decide.explore.crossed`); all
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -58,7 +58,7 @@ class Desk:
     """
 
     policy: LearningPolicy
-    _sets: dict[tuple[str, ...] | None, _Set | None] = field(default_factory=dict, repr=False)
+    _sets: dict[Hashable, _Set | None] = field(default_factory=dict, repr=False)
 
     def taking(self, policy: LearningPolicy) -> Desk:
         """Return a desk for the policy as it is now, which keeps what still holds."""
@@ -71,13 +71,15 @@ class Desk:
         to rounding.
         """
         found: list[Decision | RevealedError | None] = [None] * len(requests)
-        groups: dict[tuple[str, ...] | None, list[int]] = {}
+        groups: dict[Hashable, list[int]] = {}
         for place, request in enumerate(requests):
             if self._is_usual(request):
-                wanted = request.candidates
-                groups.setdefault(None if wanted is None else tuple(wanted), []).append(place)  # type: ignore[arg-type]
+                try:
+                    groups.setdefault(_key_of(request.candidates), []).append(place)
+                except TypeError:  # a candidate that is neither a label nor a flat record
+                    continue
         for key, places in groups.items():
-            known = self._set_of(key)
+            known = self._set_of(key, requests[places[0]].candidates)
             if known is not None:
                 self._decide_alike(known, requests, places, found)
         return [self._alone(request) if one is None else one for one, request in zip(found, requests, strict=True)]
@@ -88,8 +90,6 @@ class Desk:
         slate = self.policy.specification.slate
         if request.count not in (None, 1) or (slate is not None and (slate.size > 1 or slate.goals)):
             return False
-        if request.candidates is not None and not all(type(item) is str for item in request.candidates):
-            return False
         return not self.policy.specification.business.holds_out(request.person) and 0 <= request.seed < SINGLES
 
     @cached_property
@@ -97,19 +97,19 @@ class Desk:
         policy = self.policy
         return Crossing.of(policy.space, (policy.catalogue.column, *policy.catalogue.fields))
 
-    def _set_of(self, key: tuple[str, ...] | None) -> _Set | None:
+    def _set_of(self, key: Hashable, candidates: Sequence[str | Mapping[str, Any]] | None) -> _Set | None:
         if key not in self._sets:
             if len(self._sets) >= _KNOWN:
                 self._sets.clear()
-            self._sets[key] = self._set(key)
+            self._sets[key] = self._set(candidates)
         return self._sets[key]
 
-    def _set(self, key: tuple[str, ...] | None) -> _Set | None:
+    def _set(self, candidates: Sequence[str | Mapping[str, Any]] | None) -> _Set | None:
         policy, crossing = self.policy, self._crossing
         if crossing is None:
             return None
         try:
-            records = policy.catalogue.candidates(key)
+            records = policy.catalogue.candidates(candidates)
             labels = tuple(str(record[policy.catalogue.column]) for record in records)
             allowed = policy.specification.business.eligible(labels)
         except RevealedError:
@@ -151,3 +151,14 @@ class Desk:
             )
         except RevealedError as error:
             return error
+
+
+def _key_of(candidates: Sequence[str | Mapping[str, Any]] | None) -> Hashable:
+    """Return what is the same for the same candidates, and hashable: TypeError where it cannot be."""
+    if candidates is None:
+        return None
+    # With types: 1 and true are equal, but not the same label.
+    return tuple(
+        item if isinstance(item, str) else tuple((name, type(cell), cell) for name, cell in item.items())
+        for item in candidates
+    )

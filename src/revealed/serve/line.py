@@ -272,7 +272,9 @@ class Line:
             except RevealedError as error:
                 group.answers[place] = Refused(str(error))
                 continue
-            if standing.state == LIVE:
+            if self.roster.is_stale and standing.fallback:
+                group.answers[place] = self._fallback(standing, "stale")
+            elif standing.state == LIVE:
                 by_policy.setdefault(standing.name, []).append(place)
             else:
                 group.answers[place] = self._fallback(standing, standing.state)

@@ -74,9 +74,12 @@ class Roster:
     Parameters
     ----------
     standings : dict
+    is_stale : bool
+        Nobody has been learning for so long that what is known here is not to be relied on.
     """
 
     standings: dict[str, Standing]
+    is_stale: bool = False
 
     def named(self, name: str) -> Standing:
         """Return a policy by its name.

@@ -17,6 +17,7 @@ from revealed.serve.app import Application, Limits, Service
 from revealed.serve.console.app import Console
 from revealed.serve.counts import Counts
 from revealed.serve.gate import Gate
+from revealed.serve.learner import ROLE
 from revealed.serve.line import Line, LineOptions
 from revealed.serve.names import Names
 from revealed.serve.origins import Origins
@@ -41,6 +42,8 @@ class ServiceOptions:
         Without keys: for a service that nobody else can reach.
     refresh : float
         Seconds between looks at what was learned.
+    stale : float
+        Seconds without a learner after which policies that have a fall-back show it; 0 for never.
     origins : tuple of str
         Whose pages may ask for decisions in a browser, besides its own: :func:`~.origins.require_origins`.
     """
@@ -50,6 +53,7 @@ class ServiceOptions:
     rate: float = 0.0
     open: bool = False
     refresh: float = 0.1
+    stale: float = 600.0
     origins: tuple[str, ...] = ()
 
 
@@ -90,6 +94,7 @@ class _Opened:
     def __init__(self, where: str, snapshots: Snapshots, options: ServiceOptions) -> None:
         self.where, self.snapshots, self.options = where, snapshots, options
         self._service: Application | None = None
+        self._heard = time.monotonic()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         if scope["type"] == "lifespan":
@@ -161,6 +166,10 @@ class _Opened:
     async def _refresh(self, line: Line, gate: Gate | None) -> None:
         if gate is not None:
             gate.keys = {key.id: key for key in await line.in_turn(line.store.keys)}
+        if await line.in_turn(line.store.is_held, ROLE):
+            self._heard = time.monotonic()
+        silence = time.monotonic() - self._heard
+        line.roster.is_stale = 0 < self.options.stale < silence
         for row in await line.in_turn(line.store.policies):
             standing = line.roster.standings.get(row.name)
             if standing is None:

@@ -303,6 +303,10 @@ class Store(Protocol):
         """Give a role back."""
         ...
 
+    def is_held(self, role: str) -> bool:
+        """Return whether somebody holds a role."""
+        ...
+
     def secret(self) -> bytes:
         """Return 32 random bytes, the same for all who open this store: what names of decisions are made with."""
         ...

@@ -117,6 +117,10 @@ class Records:
         with self._database.transaction():
             self._database.rows("DELETE FROM roles WHERE role = ? AND who = ?", (role, who))
 
+    def is_held(self, role: str) -> bool:
+        """Return whether somebody holds a role, by this process's clock."""
+        return bool(self._database.rows("SELECT 1 FROM roles WHERE role = ? AND held_to > ?", (role, self._clock())))
+
     # ---- administration -------------------------------------------------------------------------------------------
 
     def policies(self) -> Sequence[PolicyRow]:
