@@ -159,11 +159,10 @@ def test_candidates() -> None:
         [{"offer": "news", "price": 9.0}, "gift"],
     ]
     require_same(policy, [Request(context, i, candidates) for i, candidates in enumerate(sets * 2)])  # type: ignore[arg-type]
-    odd = [
+    odd: list[list[object]] = [
         [{"offer": "news", "price": [1]}],
-        [3],
-        [None],
-        [{"offer": "news", "price": True}, {"offer": "gift", "price": 1}],
+        [{"offer": "news", "price": 1, "kind": 1}, {"offer": "gift", "price": 1, "kind": "dear"}],
+        [{"offer": "news", "price": 1, "kind": True}, {"offer": "gift", "price": 1, "kind": "dear"}],
     ]
     require_same(policy, [Request(context, i, candidates) for i, candidates in enumerate(odd)])  # type: ignore[arg-type]
     require_same(policy, [Request(context, i, None, count) for i, count in enumerate([1, 2, 5, 6, 0, None])])
