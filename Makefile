@@ -21,9 +21,9 @@ MARKETS := .venv-bench-blp
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: install demo test lint format-check lint-check types imports tests docs postgres \
+.PHONY: install demo test lint format-check lint-check types imports tests docs postgres chromium \
         bench bench-logit bench-nested bench-mixed bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
-        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards bench-blp format clean
+        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards bench-blp bench-serve format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
 
@@ -94,7 +94,10 @@ imports: $(VENV)/.all
 postgres:
 	@.ci/postgres
 
-tests: $(VENV)/.all postgres
+chromium:
+	@.ci/chromium
+
+tests: $(VENV)/.all postgres chromium
 	@# A worker for each of two cores: threads of the linear algebra would only wait for each other. What is compiled
 	@# is kept, whatever the caller's habit: some hundred processes start from it.
 	@$(SECTION) "tests" env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
@@ -111,7 +114,7 @@ format: $(VENV)/.all
 
 bench: bench-logit bench-nested bench-mixed bench-update bench-threads bench-scale \
        bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart \
-       bench-dynamic bench-blp bench-rewards bench-membership
+       bench-dynamic bench-blp bench-rewards bench-membership bench-serve
 
 bench-logit: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
@@ -141,7 +144,7 @@ bench-rewards: $(VENV)/.all
 	@$(BIN)/python -m bench.rewards
 	@$(BIN)/python -m bench.rewards_buses
 
-bench-delay bench-layout bench-coldstart bench-membership: bench-%: $(VENV)/.all
+bench-delay bench-layout bench-coldstart bench-membership bench-serve: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*
 
 clean:

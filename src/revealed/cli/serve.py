@@ -78,6 +78,7 @@ def serve(
     scheme = "https" if certificate else "http"
     address = f"{scheme}://{host}:{listening.getsockname()[1]}"
     remark(f"Serving {called} at {address}, its log in {_told(store)}; Ctrl-C ends it")
+    remark(f"To look at it: {address}/console/")
     options = ServiceOptions(rate=rate, stale=stale, open=without_keys, origins=require_origins(allow_origin or ()))
     encryption = None if certificate is None or private_key is None else (str(certificate), str(private_key))
     Supervisor(store, snapshots or folder_beside(store), listening, options, deciders, remark, encryption).run()
@@ -162,6 +163,7 @@ def _require_installed() -> None:
     try:
         import apsw  # noqa: F401
         import httptools  # noqa: F401
+        import jinja2  # noqa: F401
         import msgspec  # noqa: F401
         import starlette  # noqa: F401
         import uvicorn  # noqa: F401

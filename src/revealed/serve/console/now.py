@@ -1,7 +1,6 @@
-"""What the service does these minutes, from a bounded part of its log. Imports store's protocol.
+"""What the service does these minutes, from a bounded part of its log. Imports its own room and store.
 
-However long the log is, an edge in time is found by halving and some thousand decisions are read: all of them where
-there are no more, else some of each stretch, which count for all of that stretch.
+Of a window that holds more decisions than are read, those of each stretch of time count for all of that stretch.
 """
 
 from __future__ import annotations
@@ -13,10 +12,9 @@ from math import prod
 
 import numpy as np
 
+from revealed.serve.console.sampling import rewards_of, sample_of
 from revealed.store.protocol import DecisionRow, Store
 
-#: Stretches that a window is cut into.
-STRETCHES = 30
 #: Decisions that are read at most, and outcomes for their delay.
 MOST, MOST_OUTCOMES = 3000, 500
 
@@ -120,57 +118,30 @@ def now_of(store: Store, names: Sequence[str], moment: float, seconds: float) ->
     end, outcomes_end = store.ends()
     newest = store.decisions_before(end + 1, 1)
     last = newest[0][1].made if newest else None
-    times = np.linspace(moment - seconds, moment, STRETCHES + 1)
-    edges = _edges(store, end, times)
-    count = edges[-1] - edges[0]
-    if not count:
+    sample = sample_of(store, end, moment, seconds, MOST)
+    if not sample.count:
         return Now(seconds, 0, 0, last, (), (), _delay(store, names, outcomes_end))
-    each = count if count <= MOST else MOST // STRETCHES
-    read = [
-        store.decisions_before(high + 1, min(high - low, each)) for low, high in zip(edges[:-1], edges[1:], strict=True)
-    ]
-    # What is forgotten leaves a gap, and the reader goes below the stretch: those are not of it.
-    rows = [[row for seq, row in part if seq > low] for part, low in zip(read, edges[:-1], strict=True)]
-    rewards = _rewards(store, [row for part in rows for row in part])
-    sizes = np.diff(edges)
+    rows, sizes = sample.rows, sample.sizes
+    rewards = rewards_of(store, [row for part in rows for row in part])
     stretches = [
         Stretch(float(start), int(size), *_means(part, rewards))
-        for start, size, part in zip(times[:-1], sizes, rows, strict=True)
+        for start, size, part in zip(sample.times[:-1], sizes, rows, strict=True)
     ]
     n_read = sum(map(len, rows))
     return Now(
-        seconds, count, n_read, last, stretches, _of_policies(rows, sizes, rewards), _delay(store, names, outcomes_end)
+        seconds,
+        sample.count,
+        n_read,
+        last,
+        stretches,
+        _of_policies(rows, sizes, rewards),
+        _delay(store, names, outcomes_end),
     )
 
 
-def _edges(store: Store, end: int, times: np.ndarray) -> list[int]:
-    """Return how many decisions were committed before each moment: their order is nearly that of their times."""
-    found, low = [], 0
-    for time in times:
-        least, most = low, end
-        while least < most:
-            middle = (least + most + 1) // 2
-            row = store.decisions_before(middle + 1, 1)
-            if not row or row[0][1].made <= time:
-                least = middle
-            else:
-                # All down to the one that was found are as late, those that are gone with them.
-                most = min(middle - 1, row[0][0] - 1)
-        low = least
-        found.append(low)
-    return found
-
-
-def _rewards(store: Store, rows: Sequence[DecisionRow]) -> dict[int, list[float]]:
-    found: dict[int, list[float]] = {}
-    if rows:
-        for outcome in store.outcomes_among([row.number for row in rows]):
-            found.setdefault(outcome.decision, []).append(outcome.reward)
-    return found
-
-
 def _exploration(row: DecisionRow) -> float:
-    return 1 - prod(json.loads(row.propensities))
+    chances: list[float] = json.loads(row.propensities)
+    return 1.0 - prod(chances)
 
 
 def _means(rows: Sequence[DecisionRow], rewards: dict[int, list[float]]) -> tuple[float | None, float | None]:
