@@ -110,6 +110,8 @@ class StoreError(RevealedError):
     """The log of decisions and outcomes cannot be opened, read or written; what it holds is untouched."""
 
     exit_code = 8
+    #: Whether what was to be written may be there all the same, as where the answer to a commit was lost.
+    unsure = False
 
 
 def nearest(name: str, candidates: Iterable[str]) -> str:

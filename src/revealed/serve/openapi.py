@@ -72,13 +72,14 @@ def description() -> dict[str, Any]:
             }
         }
     for path, method, scope, summary in _OTHERS:
-        name = path.partition("{")[2].rstrip("}")
+        name = path.partition("{")[2].partition("}")[0]
         operation: dict[str, Any] = {"summary": summary, "responses": {"200": {"description": summary}} | _wrong()}
         if scope:
             operation["security"] = [{"key": [scope]}]
         if name:
             schema = {"type": "string"}
             operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": schema}]
+            operation["responses"] |= {"404": {"description": "there is none of that name"} | _refused()}
         if path in _TAKEN and method in _TAKEN[path]:
             content = {
                 "application/json": {"schema": {"$ref": f"#/components/schemas/{_TAKEN[path][method].__name__}"}}
@@ -99,5 +100,8 @@ def _content(kind: type[Any]) -> dict[str, Any]:
 
 
 def _wrong() -> dict[str, Any]:
-    content = {"application/json": {"schema": {"$ref": "#/components/schemas/Refused"}}}
-    return {status: {"description": why, "content": content} for status, why in _WRONG.items()}
+    return {status: {"description": why} | _refused() for status, why in _WRONG.items()}
+
+
+def _refused() -> dict[str, Any]:
+    return {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refused"}}}}

@@ -1,0 +1,318 @@
+"""The service under load beside a bare server: throughput, delays, the learner's lag, restart, and memory over time.
+
+python -m bench.serve [--seconds S] [--events N] [--soak MINUTES] [--folder FOLDER]
+
+One process decides: 20 candidates, 65 features and a constant of which 50 are products of what is known of a visitor
+and of an item; decisions and outcomes are on disk before they are answered. Bare is the same server (uvicorn, uvloop,
+httptools) answering a constant JSON of the same size, and reading the same requests. The load comes from this machine,
+so the processor seconds of the process that decides are told beside what a clock says.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench import report
+from bench.peers.measure import pin_threads
+from revealed.decide.policy import LearningPolicy
+from revealed.serve.load.drive import LoadOptions, driven
+from revealed.serve.load.found import Found, milliseconds
+from revealed.serve.load.visitors import Visitors, labels, store_policy
+from revealed.serve.load.wire import Address
+from revealed.serve.snapshots import state_of
+from revealed.store.open import open_store
+from revealed.store.protocol import Checkpoint, DecisionRow, Lesson, OutcomeRow
+
+SHARE, P50, P99, OUTCOMES, LAG, RESTART, GROWTH = 0.5, 2.0, 10.0, 20_000, 1.0, 5.0, 0.05
+POLICY = "store"
+_TICK = os.sysconf("SC_CLK_TCK")
+#: Outcomes of a lesson in a filled store, and lessons since its checkpoint, which the learner repeats.
+_LESSON, _SINCE = 100, 300
+
+
+@dataclass(frozen=True)
+class Running:
+    """A server: where it is, and its processes by name."""
+
+    address: Address
+    processes: dict[str, int]
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address.host}:{self.address.port}"
+
+
+@contextmanager
+def bare() -> Iterator[Running]:
+    """Yield the bare server."""
+    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
+        listening.set_inheritable(True)
+        command = [sys.executable, "-m", "bench.peers.bare_server", str(listening.fileno())]
+        process = subprocess.Popen(command, pass_fds=[listening.fileno()])
+        address = Address("127.0.0.1", listening.getsockname()[1])
+    try:
+        _wait_for(f"http://127.0.0.1:{address.port}/ready")
+        yield Running(address, {"decider": process.pid})
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def serving(folder: Path) -> Iterator[Running]:
+    """Yield the service of the store in a folder, as its one command starts it."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "revealed", "serve", str(folder / f"{POLICY}.json"), "--without-keys"]
+    command += ["--store", str(folder / "log.db"), "--port", str(port)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+    try:
+        _wait_for(f"http://127.0.0.1:{port}/ready")
+        yield Running(Address("127.0.0.1", port), {"supervisor": process.pid, **_children(process.pid)})
+    finally:
+        process.terminate()
+        process.wait(40)
+
+
+def _wait_for(url: str) -> None:
+    until = time.monotonic() + 60
+    while True:
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.02)
+
+
+def _children(parent: int) -> dict[str, int]:
+    pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
+    told = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
+    return {kind: int(pid) for pid, line in told.items() for kind in ("decider", "learner") if f"serve.{kind}" in line}
+
+
+def cpu_of(pid: int) -> float:
+    """Return the processor seconds of a process, user and system."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / _TICK
+
+
+def memory_of(pid: int) -> float:
+    """Return the memory a process holds, in MiB."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def loaded(running: Running, options: LoadOptions) -> tuple[Found, float]:
+    """Return what a load test finds, and the microseconds of processor a request takes of the process that answers."""
+    before = cpu_of(running.processes["decider"])
+    found = driven(running.address, Visitors(), options)
+    return found, 1e6 * (cpu_of(running.processes["decider"]) - before) / max(found.answered, 1)
+
+
+# ---- outcomes: how many a second, and when they are known to who decides --------------------------------------------
+
+
+def decided(running: Running, count: int) -> list[str]:
+    """Return the names of decisions, which are made for this."""
+    some, names = Visitors().some(0, 1000), list[str]()
+    while len(names) < count:
+        body = b'{"requests":[%b]}' % b",".join(some.bodies)
+        names += [one["decision"] for one in _posted(running, "/v1/decide/batch", body)["decisions"]]
+    return names[:count]
+
+
+def _posted(running: Running, path: str, body: bytes) -> Any:
+    request = urllib.request.Request(running.url + path, body, {"content-type": "application/json"})
+    with urllib.request.urlopen(request, timeout=60) as answer:
+        return json.load(answer)
+
+
+def batches(names: list[str], size: int = 100) -> list[bytes]:
+    """Return requests that tell the outcomes of decisions, one in ten a success."""
+    told = [b'{"decision":"%b","reward":%d}' % (name.encode(), at % 10 == 0) for at, name in enumerate(names)]
+    return [b'{"outcomes":[%b]}' % b",".join(told[at : at + size]) for at in range(0, len(told), size)]
+
+
+def outcomes_a_second(running: Running, count: int) -> tuple[float, float]:
+    """Return outcomes a second, durable, by batches of 100 on 8 connections, and microseconds of processor for each."""
+    from bench.serve_wire import told_at_once
+
+    requests = batches(decided(running, count))
+    before = cpu_of(running.processes["decider"])
+    seconds = told_at_once(running.address, requests, connections=8)
+    return count / seconds, 1e6 * (cpu_of(running.processes["decider"]) - before) / count
+
+
+def lag(running: Running, folder: Path, seconds: float, rate: int = 1000) -> list[float]:
+    """Return, for each batch of 100, the seconds from its acknowledgement until the decider knew a lesson with it."""
+    requests = batches(decided(running, int(rate * seconds)))
+    store = open_store(folder / "log.db")
+    sent = store.ends()[1]
+    acknowledged, seen = list[tuple[float, int]](), list[tuple[float, int]]()
+    began = time.perf_counter()
+    for at, request in enumerate(requests):
+        while time.perf_counter() < began + at * 100 / rate:
+            seen.append(_lesson(running))
+            time.sleep(0.01)
+        sent += _posted(running, "/v1/outcome/batch", request)["new"]
+        acknowledged.append((time.perf_counter(), sent))
+    ends = {lesson.number: lesson.outcomes_to for lesson in store.lessons_after(POLICY, 0)}
+    until = time.perf_counter() + 30
+    while max((ends.get(lesson, 0) for _, lesson in seen), default=0) < sent and time.perf_counter() < until:
+        seen.append(_lesson(running))
+        ends = {lesson.number: lesson.outcomes_to for lesson in store.lessons_after(POLICY, 0)}
+        time.sleep(0.01)
+    store.close()
+    known = [(moment, ends.get(lesson, 0)) for moment, lesson in seen]
+    return [next((moment - told for moment, end in known if end >= seq), float("inf")) for told, seq in acknowledged]
+
+
+def _lesson(running: Running) -> tuple[float, int]:
+    with urllib.request.urlopen(running.url + "/ready", timeout=10) as answer:
+        told = json.load(answer)
+    return time.perf_counter(), told["policies"][POLICY]["lesson"]
+
+
+# ---- restart --------------------------------------------------------------------------------------------------------
+
+
+def fill(folder: Path, policy: LearningPolicy, events: int) -> None:
+    """Write so many events, half decisions and half outcomes, with the lessons and the checkpoint of a learner."""
+    store = open_store(folder / "log.db")
+    contexts = [json.dumps(json.loads(body)["context"]) for body in Visitors().some(0, 1000).bodies]
+    item, made = labels(), time.time() - events
+    for first in range(0, events // 2, 10_000):
+        numbers = store.lease(min(10_000, events // 2 - first))
+        rows = [
+            DecisionRow(n, POLICY, policy.version, made + n, contexts[n % 1000], f'["{item[n % 20]}"]', "[0.05]")
+            for n in numbers
+        ]
+        store.write(rows, [OutcomeRow(n, 1, float(n % 10 == 0), made + n + 60, made + n + 60) for n in numbers])
+    decisions, outcomes = store.ends()
+    lessons = outcomes // _LESSON
+    for number in range(1, lessons + 1):
+        store.add_lesson(Lesson(POLICY, number, min(number * _LESSON, decisions), number * _LESSON, made + number))
+    store.add_checkpoint(Checkpoint(POLICY, max(lessons - _SINCE, 0), state_of(policy)))
+    store.close()
+
+
+def restarted(folder: Path, events: int) -> tuple[float, float, float]:
+    """Return the seconds from a start to the first decision, of all processors by then, and until all is learned."""
+    with serving(folder):
+        pass  # the policy is enrolled
+    fill(folder, LearningPolicy.load(folder / f"{POLICY}.json"), events)
+    for snapshot in Path(f"{folder / 'log.db'}.snapshots").glob("*"):
+        snapshot.unlink()
+    began = time.perf_counter()
+    with serving(folder) as running:
+        _posted(running, "/v1/decide", Visitors().some(0, 1).bodies[0])
+        first = time.perf_counter() - began
+        cpu = sum(map(cpu_of, running.processes.values()))
+        while _lesson(running)[1] < events // 2 // _LESSON and time.perf_counter() - began < 600:
+            time.sleep(0.05)
+        return first, cpu, time.perf_counter() - began
+
+
+# ---- the table ------------------------------------------------------------------------------------------------------
+
+
+def soaked(running: Running, minutes: float, rate: float) -> dict[str, Any]:
+    """Return the memory of each process after a minute (a tenth of a short soak) and at the end, and the errors."""
+    early = min(60.0, 6 * minutes)
+    options = LoadOptions(early, rate, connections=64)
+    driven(running.address, Visitors(seed=1), options)
+    start = {name: memory_of(pid) for name, pid in running.processes.items()}
+    found = driven(running.address, Visitors(seed=2), replace(options, seconds=60 * minutes - early))
+    end = {name: memory_of(pid) for name, pid in running.processes.items()}
+    return {"start MiB": start, "end MiB": end, "found": found.to_dict()}
+
+
+def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str, bool]]:
+    """Return rows: what, the figure, the goal, whether it was reached; and save the figures."""
+    closed = LoadOptions(options.seconds, None, options.connections, tell=False)
+    with bare() as running:
+        bare_found, bare_cpu = loaded(running, closed)
+    with serving(folder) as running:
+        loaded(running, replace(closed, seconds=min(2.0, options.seconds)))  # warm
+        ours, cpu = loaded(running, closed)
+        rate, bare_rate = ours.answered / ours.seconds, bare_found.answered / bare_found.seconds
+        half, half_cpu = loaded(running, replace(closed, rate=rate / 2, tell=True))
+        came, came_cpu = outcomes_a_second(running, options.outcomes)
+        lags = sorted(lag(running, folder, options.seconds))
+        soak = soaked(running, options.soak, rate / 2) if options.soak else None
+    fresh = folder / "restart"
+    fresh.mkdir()
+    store_policy().save(fresh / f"{POLICY}.json")
+    first, first_cpu, whole = restarted(fresh, options.events)
+    took = milliseconds(half.took)
+    p50, p99 = float(took["p50"] or "nan"), float(took["p99"] or "nan")
+    restart = f"restart, {options.events:,} events: first decision"
+    rows = [
+        ("decide, durable, as fast as it goes", f"{rate:,.0f}/s, bare {bare_rate:,.0f}/s", "", True),
+        ("the same as a share of bare", f"{rate / bare_rate:.0%}", f"≥ {SHARE:.0%}", rate >= SHARE * bare_rate),
+        ("CPU of the process that decides, each", f"{cpu:.0f} µs, bare {bare_cpu:.0f} µs", "", True),
+        ("the same as a share of bare, by CPU", f"{bare_cpu / cpu:.0%}", f"≥ {SHARE:.0%}", bare_cpu >= SHARE * cpu),
+        ("at half load, and as many outcomes: p50", f"{p50:.2f} ms ({rate / 2:,.0f}/s)", f"< {P50:g} ms", p50 < P50),
+        (
+            "at half load, and as many outcomes: p99",
+            f"{p99:.2f} ms ({half_cpu:.0f} CPU µs each)",
+            f"< {P99:g} ms",
+            p99 < P99,
+        ),
+        ("outcomes by 100, durable", f"{came:,.0f}/s ({came_cpu:.1f} CPU µs)", f"≥ {OUTCOMES:,}/s", came >= OUTCOMES),
+        ("learner's lag at 1,000 outcomes/s, longest", f"{lags[-1]:.2f} s", f"< {LAG:g} s", lags[-1] < LAG),
+        (restart, f"{first:.1f} s ({first_cpu:.1f} CPU s of all processes)", f"< {RESTART:g} s", first < RESTART),
+        ("the same: all is learned again", f"{whole:.1f} s", "", True),
+    ]
+    if soak is not None:
+        errors = sum(soak["found"]["errors"].values())
+        for name, start in soak["start MiB"].items():
+            end = soak["end MiB"][name]
+            flat = end < (1 + GROWTH) * start and not errors
+            told = f"{start:.0f} to {end:.0f} MiB, {errors} errors"
+            rows.append((f"soak of {options.soak:g} minutes: {name}", told, f"< {GROWTH:.0%} more", flat))
+    figures = {name: {"found": found, "reached": reached} for name, found, _, reached in rows}
+    details = {"bare": bare_found.to_dict(), "fast": ours.to_dict(), "half": half.to_dict(), "lag": lags, "soak": soak}
+    report.save("serve", {"figures": figures, "details": details})
+    return rows
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description="The service under load.")
+    parser.add_argument("--seconds", type=float, default=10.0, help="for each measurement")
+    parser.add_argument("--connections", type=int, default=64, help="that ask at once")
+    parser.add_argument("--outcomes", type=int, default=100_000, help="that are told as fast as it goes")
+    parser.add_argument("--events", type=int, default=1_000_000, help="in the store of the restart")
+    parser.add_argument("--soak", type=float, default=0.0, help="minutes at half load; none by default")
+    parser.add_argument("--folder", type=Path, default=Path("/var/tmp"), help="a folder on the disk that is meant")
+    options = parser.parse_args()
+    pin_threads()
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        store_policy().save(Path(name) / f"{POLICY}.json")
+        rows = measured(Path(name), options)
+    report.heading(
+        "The service under load",
+        "one process decides; 20 candidates, 65 features; all on disk before it is answered; load from this machine",
+    )
+    shown = [(what, found, report.goal(reached, aim) if aim else "") for what, found, aim, reached in rows]
+    report.table(("work", "found", "goal"), shown, left=("work", "found", "goal"))
+
+
+if __name__ == "__main__":
+    main()

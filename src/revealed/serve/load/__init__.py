@@ -1,0 +1,1 @@
+"""Drives a running service with the visitors of a simulated store, and measures it. Imports choices, decide, errors."""
