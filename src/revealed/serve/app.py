@@ -34,6 +34,8 @@ Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 JSON, MSGPACK = b"application/json", b"application/msgpack"
 #: The most text a client may give as an id, a person or a label.
 _LONGEST = 1024
+#: Bytes of a body that one piece of what comes holds.
+_SHORT = 16_384
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,8 @@ class Service:
         told = headers.get(b"content-length", b"0")
         if told.isdigit() and int(told) > self.limits.body:
             raise self._too_long()
-        patience = _Patience(self.limits.seconds)
+        # A short body comes with its header, and the connection does not wait for it for ever (connection.py).
+        patience = None if told.isdigit() and 0 < int(told) <= _SHORT else _Patience(self.limits.seconds)
         try:
             message = await receive()
             body: bytes = message.get("body", b"")
@@ -162,11 +165,12 @@ class Service:
                 if len(body) > self.limits.body:
                     raise self._too_long()
         except asyncio.CancelledError:
-            if patience.ended:
+            if patience is not None and patience.ended:
                 raise BadRequestError(408, f"the body did not come within {self.limits.seconds:g} seconds") from None
             raise
         finally:
-            patience.handle.cancel()
+            if patience is not None:
+                patience.handle.cancel()
         if message["type"] == "http.disconnect":
             raise BadRequestError(400, "the client has gone")
         return body

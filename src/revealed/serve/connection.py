@@ -67,6 +67,7 @@ class Connection(HttpToolsProtocol):
     patience = 20.0
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
+    _since: float | None = None
     _bytes, _in_header = 0, True
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -112,9 +113,7 @@ class Connection(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """Stop waiting: the request is whole."""
         self._bytes = 0
-        if self._reading is not None:
-            self._reading.cancel()
-            self._reading = None
+        self._since = None
         super().on_message_complete()
 
     def pause_writing(self) -> None:
@@ -131,8 +130,17 @@ class Connection(HttpToolsProtocol):
         super().resume_writing()
 
     def _read_in_time(self) -> None:
+        # One timer for all requests of a connection, which looks when due: one for each costs more than reading it.
+        self._since = self.loop.time()
         if self._reading is None:
-            self._reading = self.loop.call_later(self.patience, self._give_up)
+            self._reading = self.loop.call_later(self.patience, self._look)
+
+    def _look(self) -> None:
+        left = self.patience if self._since is None else self._since + self.patience - self.loop.time()
+        if left > 0:
+            self._reading = self.loop.call_later(left, self._look)
+        else:
+            self._give_up()
 
     def _give_up(self) -> None:
         transport: Any = self.transport

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import blake2b
 
 from revealed.decide.many import Desk
@@ -80,6 +80,7 @@ class Roster:
 
     standings: dict[str, Standing]
     is_stale: bool = False
+    _slots: tuple[set[str], dict[str, list[Standing]]] | None = field(default=None, repr=False)
 
     def named(self, name: str) -> Standing:
         """Return a policy by its name.
@@ -95,10 +96,12 @@ class Roster:
 
     def slots(self) -> dict[str, list[Standing]]:
         """Return the policies of each slot, by name."""
-        found: dict[str, list[Standing]] = {}
-        for name in sorted(self.standings):
-            found.setdefault(self.standings[name].row.slot, []).append(self.standings[name])
-        return found
+        if self._slots is None or self._slots[0] != self.standings.keys():  # a policy keeps its slot
+            found: dict[str, list[Standing]] = {}
+            for name in sorted(self.standings):
+                found.setdefault(self.standings[name].row.slot, []).append(self.standings[name])
+            self._slots = set(self.standings), found
+        return self._slots[1]
 
     def deciding(self, name: str | None, person: str | None) -> Standing:
         """Return the policy that decides for somebody: of a slot, of the only one, or the one that is named.
@@ -121,13 +124,13 @@ class Roster:
                 return self.standings[name]
             if name in self.standings:
                 raise SpecificationError(f"the policy {name!r} is {self.standings[name].state}, and decides nothing")
-            raise SpecificationError(f"no policy {name!r}; {nearest(name, [*slots, *self.standings])}")
-        place, reached = _place_of(name, person), 0.0
-        for standing in slots[name]:
-            if standing.state == LIVE and not standing.leads:
-                reached += standing.row.share
-                if place < reached:
-                    return standing
+            raise SpecificationError(f"no policy {name!r}; {nearest(name, dict.fromkeys([*slots, *self.standings]))}")
+        tested = [standing for standing in slots[name] if standing.state == LIVE and not standing.leads]
+        place, reached = _place_of(name, person) if tested else 1.0, 0.0
+        for standing in tested:
+            reached += standing.row.share
+            if place < reached:
+                return standing
         leading = next((standing for standing in slots[name] if standing.leads), None)
         if leading is None:
             raise SpecificationError(f"no policy decides on {name!r}: promote one")
