@@ -6,9 +6,9 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
-import gc
 import socket
 import sys
 from pathlib import Path
