@@ -14,6 +14,7 @@ import pytest
 
 from revealed.store.open import open_store
 from revealed.store.protocol import Verdict
+from tests.store.processes import forked
 from tests.store.rows import decision, outcome
 
 KILLS = 20
@@ -36,7 +37,7 @@ def _write_on(address: str, start: int, acknowledge: int) -> None:
 def _killed_writer(address: str, start: int, seconds: float) -> int:
     """Let a process write, kill it some time after its first acknowledgement; return the last batch acknowledged."""
     reading, writing = os.pipe()
-    child = os.fork()
+    child = forked()
     if child == 0:
         try:
             _write_on(address, start, writing)
