@@ -15,7 +15,7 @@ from tests.faults.ledger import checked
 from tests.faults.running import LONG, Running, eventually, running, shopping
 
 #: How many, in the normal run; or as many in all as REVEALED_LONG_FAULTS says.
-KILLS = {"decider": 6, "learner": 4, "supervisor": 2}
+KILLS = {"decider": 3, "learner": 2, "supervisor": 1}
 
 
 def _kills(chance: random.Random) -> list[str]:
