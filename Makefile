@@ -21,7 +21,7 @@ MARKETS := .venv-bench-blp
 .DEFAULT_GOAL := install
 .DELETE_ON_ERROR:
 .NOTPARALLEL:
-.PHONY: install demo test lint format-check lint-check types imports tests docs postgres chromium \
+.PHONY: install demo test lint format-check lint-check types imports tests docs postgres chromium curl \
         bench bench-logit bench-nested bench-mixed bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
         bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards bench-blp bench-serve format clean
 
@@ -97,7 +97,10 @@ postgres:
 chromium:
 	@.ci/chromium
 
-tests: $(VENV)/.all postgres chromium
+curl:
+	@.ci/curl
+
+tests: $(VENV)/.all postgres chromium curl
 	@# A worker for each of two cores: threads of the linear algebra would only wait for each other. What is compiled
 	@# is kept, whatever the caller's habit: some hundred processes start from it.
 	@$(SECTION) "tests" env OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 PYTHONDONTWRITEBYTECODE= \
