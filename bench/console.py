@@ -18,8 +18,7 @@ from revealed.serve.service import ServiceOptions
 from revealed.store.open import open_store
 from revealed.store.protocol import DecisionRow, OutcomeRow
 from tests.console.browser import chromium
-from tests.console.world import running
-from tests.serve.world import OFFERS, made
+from tests.serve.world import OFFERS, listening, made
 
 CANDIDATES = json.dumps([{"offer": offer} for offer in OFFERS])
 PAGES = ("?window=300", "?window=604800", "learned", "why?decision={}", "log", "log?policy=offers", "policies")
@@ -78,7 +77,7 @@ def main() -> None:
         last = Names(store.secret()).name(number)
         store.close()
         print(f"{told.decisions:,} decisions, {(folder / 'log.db').stat().st_size / 1e6:,.0f} MB")
-        with running(where, ServiceOptions(open=True)) as address:
+        with listening(where, ServiceOptions(open=True)) as address:
             measured(address, last, told.repeats)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

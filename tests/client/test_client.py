@@ -34,8 +34,8 @@ from revealed.serve.gate import new_key
 from revealed.serve.messages import Candidate
 from revealed.serve.service import ServiceOptions
 from revealed.store.open import open_store
-from tests.client.world import Script, gone, listening, lost, says
-from tests.serve.world import OFFERS, made
+from tests.client.world import Script, gone, lost, says
+from tests.serve.world import OFFERS, listening, made
 
 CANDIDATES: list[Candidate] = [{"offer": offer} for offer in OFFERS]
 DECIDED = {"decision": "a", "shown": ["news"], "propensity": 0.5, "propensities": [0.5], "policy": "p", "version": "1"}

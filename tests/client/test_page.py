@@ -15,8 +15,7 @@ from revealed.errors import SpecificationError
 from revealed.serve.origins import require_origins
 from revealed.serve.page_script import page_script
 from revealed.serve.service import ServiceOptions
-from tests.client.world import listening
-from tests.serve.world import OFFERS, made, serving
+from tests.serve.world import OFFERS, listening, made, serving
 
 SHOP = "https://shop.example"
 DECIDE = {"context": {"device": "phone"}, "candidates": [{"offer": offer} for offer in OFFERS]}

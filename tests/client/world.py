@@ -2,35 +2,9 @@
 
 from __future__ import annotations
 
-import socket
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-from threading import Thread
+from collections.abc import Callable
 
 import httpx
-import uvicorn
-
-from revealed.serve.service import ServiceOptions, application
-
-
-@contextmanager
-def listening(where: str, options: ServiceOptions | None = None) -> Iterator[str]:
-    """Yield the address of a service of a store."""
-    app = application(where, Path(f"{where}.snapshots"), options or ServiceOptions(open=True, refresh=0.01))
-    taken = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(app, loop="uvloop", http="httptools", lifespan="on", log_level="warning"))
-    thread = Thread(target=server.run, kwargs={"sockets": [taken]})
-    thread.start()
-    while not server.started:
-        assert thread.is_alive()
-        time.sleep(0.005)
-    try:
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 class Script(httpx.BaseTransport, httpx.AsyncBaseTransport):

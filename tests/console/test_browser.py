@@ -15,8 +15,8 @@ import httpx
 import pytest
 
 from revealed.serve.service import ServiceOptions
-from tests.console.world import HOSTILE, keys_of, running, visited
-from tests.serve.world import made, request
+from tests.console.world import HOSTILE, keys_of, visited
+from tests.serve.world import listening, made, request
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
@@ -76,7 +76,7 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     keys = keys_of(where)
     kept = Path(os.environ.get("CONSOLE_PICTURES", str(folder)))
     kept.mkdir(exist_ok=True)
-    with chromium() as browser, running(where, ServiceOptions(refresh=0.05)) as address:
+    with chromium() as browser, listening(where, ServiceOptions(refresh=0.05)) as address:
         names = visited(address, where, {"authorization": f"Bearer {keys['admin']}"})
         yield Scene(address, keys, names, browser, kept, [])
 

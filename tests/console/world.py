@@ -2,18 +2,11 @@
 
 from __future__ import annotations
 
-import socket
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from pathlib import Path
 
 import httpx
-import uvicorn
 
 from revealed.serve.gate import new_key
-from revealed.serve.service import ServiceOptions, application
 from revealed.store.open import open_store
 from tests.serve.world import OFFERS, Learning, request
 
@@ -36,26 +29,6 @@ def keys_of(where: str) -> dict[str, str]:
         store.put_key(row)
     store.close()
     return made
-
-
-@contextmanager
-def running(where: str, options: ServiceOptions) -> Iterator[str]:
-    """Yield the address of a service on loopback."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    app = application(where, Path(f"{where}.snapshots"), options)
-    server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="on", log_level="critical", ws="none"))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        deadline = time.monotonic() + 20
-        while not server.started:
-            assert thread.is_alive(), "the service did not start"
-            assert time.monotonic() < deadline, "the service did not start"
-            time.sleep(0.01)
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join(20)
 
 
 def visited(address: str, where: str, headers: dict[str, str] | None = None) -> list[str]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 import msgspec
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from revealed.serve import messages
@@ -79,6 +79,9 @@ VALID_OF = {
     "/v1/outcome/batch": st.fixed_dictionaries({"outcomes": st.lists(_OUTCOME, max_size=4)}),
 }
 
+#: Well formed, and not to be decided: no such policy.
+UNDECIDABLE = ("/v1/decide", b"application/json", b'{"context": {"device": "phone"}, "policy": "none"}')
+
 
 @st.composite
 def requests(draw: st.DrawFn) -> tuple[str, bytes, bytes]:
@@ -113,6 +116,7 @@ def test_anything_is_answered_as_described(tmp_path: Path, capsys, quick) -> Non
 
         @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
         @given(requests())
+        @example(UNDECIDABLE)
         def sent(drawn: tuple[str, bytes, bytes]) -> None:
             path, form, body = drawn
             answer = runner.run(client.post(path, content=body, headers={"content-type": form.decode()}))

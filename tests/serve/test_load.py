@@ -25,8 +25,7 @@ from revealed.serve.load.found import Earned, milliseconds
 from revealed.serve.load.visitors import Visitors, labels, specification, store_policy, store_world
 from revealed.serve.load.wire import Address
 from revealed.store.open import open_store
-from tests.client.world import listening
-from tests.serve.world import Learning, made
+from tests.serve.world import Learning, listening, made
 
 DECIDED = b'{"decision":"a","shown":["item 3"]}'
 TAKEN = b'{"new":1,"known":0,"different":0,"unknown":0}'

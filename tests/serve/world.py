@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import socket
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Event, Thread
 from typing import Any
 
 import httpx
+import uvicorn
 
 from revealed.decide.policy import LearningPolicy
 from revealed.decide.specification import Specification
@@ -54,6 +56,26 @@ async def serving(where: str, options: ServiceOptions | None = None) -> AsyncIte
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
             yield client
+
+
+@contextmanager
+def listening(where: str, options: ServiceOptions | None = None) -> Iterator[str]:
+    """Yield the address of a service on loopback, in a thread of its own."""
+    taken = socket.create_server(("127.0.0.1", 0))
+    app = application(where, Path(f"{where}.snapshots"), options or ServiceOptions(open=True, refresh=0.01))
+    server = uvicorn.Server(uvicorn.Config(app, http="httptools", lifespan="on", log_level="critical", ws="none"))
+    thread = Thread(target=server.run, kwargs={"sockets": [taken]})
+    thread.start()
+    try:
+        deadline = time.monotonic() + 20
+        while not server.started:
+            assert thread.is_alive(), "the service did not start"
+            assert time.monotonic() < deadline, "the service did not start"
+            time.sleep(0.005)
+        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        thread.join(20)
 
 
 @asynccontextmanager

@@ -46,16 +46,11 @@ def learn(
 
     revealed learn policy.toml shown.csv --out policy.json
     """
-    from revealed.decide.policy import LearningPolicy
-    from revealed.decide.specification import Specification
     from revealed.report.policy import sections_of_policy
 
     screen = Screen(json)
     require_writable(report, out)
-    if specification.suffix.lower() == ".json":
-        policy = LearningPolicy.load(specification)
-    else:
-        policy = LearningPolicy.fresh(Specification.read(specification), seed)
+    policy = policy_in(specification, seed)
     with screen.working(f"Reading {log}"):
         feedback = open_feedback(log, policy.columns.roles(), text)
     if policy.learned_from(feedback):
@@ -74,6 +69,16 @@ def learn(
     write_report(report, sections, "Policy")
     learned = {"version": policy.version, "n_answers": policy.model.n_answers, "n_params": policy.model.n_params}
     screen.document(learned | ({} if policy.late is None else {"late": policy.late.summary()}))
+
+
+def policy_in(path: Path, seed: int) -> LearningPolicy:
+    """Return the policy in a file: one that has learned, or a fresh one of a specification."""
+    from revealed.decide.policy import LearningPolicy
+    from revealed.decide.specification import Specification
+
+    if path.suffix.lower() == ".json":
+        return LearningPolicy.load(path)
+    return LearningPolicy.fresh(Specification.read(path), seed)
 
 
 def decide(

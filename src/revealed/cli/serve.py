@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from revealed.cli.options import Json
+from revealed.cli.policies import policy_in
 from revealed.cli.screen import Screen, remark
 from revealed.errors import MissingExtraError, SpecificationError, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from revealed.decide.policy import LearningPolicy
     from revealed.store.protocol import KeyRow
 
 Where = Annotated[
@@ -66,7 +66,7 @@ def serve(
         raise SpecificationError(f"--without-keys is for this machine alone, not for {host}; leave one of the two out")
     if (certificate is None) != (private_key is None):
         raise SpecificationError("TLS needs both --certificate and --private-key")
-    learned = _policy(policy, seed)
+    learned = policy_in(policy, seed)
     called = name or policy.stem
     opened = open_store(store)
     enrol(opened, called, learned, time.time())
@@ -125,15 +125,6 @@ def keys(
         remark(f"Key, told this once: {made}")
     told = [dict(zip(("key", "scopes", "note", "state"), row, strict=True)) for row in rows]
     screen.document({"keys": told} | ({} if made is None else {"made": made}))
-
-
-def _policy(path: Path, seed: int) -> LearningPolicy:
-    from revealed.decide.policy import LearningPolicy
-    from revealed.decide.specification import Specification
-
-    if path.suffix.lower() == ".json":
-        return LearningPolicy.load(path)
-    return LearningPolicy.fresh(Specification.read(path), seed)
 
 
 def _added(put: Callable[[KeyRow], None], scopes: list[str], note: str, days: float | None = None) -> str:

@@ -54,15 +54,10 @@ class Desk:
     Parameters
     ----------
     policy : LearningPolicy
-        To be replaced by the one that has learned more (:meth:`taking`).
     """
 
     policy: LearningPolicy
     _sets: dict[Hashable, _Set | None] = field(default_factory=dict, repr=False)
-
-    def taking(self, policy: LearningPolicy) -> Desk:
-        """Return a desk for the policy as it is now, which keeps what still holds."""
-        return Desk(policy)
 
     def decide(self, requests: Sequence[Request]) -> list[Decision | RevealedError]:
         """Return a decision for each request, or what is wrong with it.

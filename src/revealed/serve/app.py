@@ -74,21 +74,6 @@ class _Route:
     answer: Callable[[Any], Awaitable[Any]]
 
 
-class _Patience:
-    """Interrupts the task it is made in after some seconds: asyncio.timeout at a fifth of its cost."""
-
-    __slots__ = ("_task", "ended", "handle")
-
-    def __init__(self, seconds: float) -> None:
-        self.ended, self._task = False, asyncio.current_task()
-        self.handle = asyncio.get_running_loop().call_later(seconds, self._end)
-
-    def _end(self) -> None:
-        self.ended = True
-        if self._task is not None:
-            self._task.cancel()
-
-
 class Service:
     """The application.
 
@@ -110,7 +95,7 @@ class Service:
             "/v1/outcome": _Route(OutcomeRequest, "outcome", self._outcome),
             "/v1/outcome/batch": _Route(OutcomeBatch, "outcome", self._outcome_batch),
         }
-        self._read = {
+        self._decoders = {
             (path, form): decoder(route.kind).decode
             for path, route in self._routes.items()
             for form, decoder in ((JSON, msgspec.json.Decoder), (MSGPACK, msgspec.msgpack.Decoder))
@@ -154,23 +139,22 @@ class Service:
         told = headers.get(b"content-length", b"0")
         if told.isdigit() and int(told) > self.limits.body:
             raise self._too_long()
-        # A short body comes with its header, and the connection does not wait for it for ever (connection.py).
-        patience = None if told.isdigit() and 0 < int(told) <= _SHORT else _Patience(self.limits.seconds)
+        if told.isdigit() and 0 < int(told) <= _SHORT:
+            return await self._read_all(receive)  # it comes with its header; the connection, too, has its patience
         try:
+            async with asyncio.timeout(self.limits.seconds):
+                return await self._read_all(receive)
+        except TimeoutError:
+            raise BadRequestError(408, f"the body did not come within {self.limits.seconds:g} seconds") from None
+
+    async def _read_all(self, receive: Receive) -> bytes:
+        message = await receive()
+        body: bytes = message.get("body", b"")
+        while message.get("more_body", False):
             message = await receive()
-            body: bytes = message.get("body", b"")
-            while message.get("more_body", False):
-                message = await receive()
-                body += message.get("body", b"")
-                if len(body) > self.limits.body:
-                    raise self._too_long()
-        except asyncio.CancelledError:
-            if patience is not None and patience.ended:
-                raise BadRequestError(408, f"the body did not come within {self.limits.seconds:g} seconds") from None
-            raise
-        finally:
-            if patience is not None:
-                patience.handle.cancel()
+            body += message.get("body", b"")
+            if len(body) > self.limits.body:
+                raise self._too_long()
         if message["type"] == "http.disconnect":
             raise BadRequestError(400, "the client has gone")
         return body
@@ -180,7 +164,7 @@ class Service:
 
     def _decoded(self, path: str, form: bytes, body: bytes) -> Any:
         try:
-            return self._read[path, form](body)
+            return self._decoders[path, form](body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise BadRequestError(400, f"not what {path} takes: {error}") from None
 

@@ -1,4 +1,4 @@
-"""What an administrator does to policies, each act one note in the audit log. Imports decide, store and errors."""
+"""What admins do to policies and the log, each act a note in the audit log. Imports decide, store, errors."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError, nearest
 from revealed.serve.enrolment import enrol
-from revealed.serve.roster import LIVE, SHADOW, STATES
+from revealed.serve.roster import LIVE, SHADOW, STATES, leads
 from revealed.store.protocol import PolicyRow, Store
 
 
 @dataclass(frozen=True)
 class Changes:
-    """Changes of policies in a store; to be made in the store's turn.
+    """Changes of policies and the log in a store; to be made in the store's turn.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ class Changes:
         if state not in STATES:
             raise SpecificationError(f"no state {state!r}; {nearest(state, STATES)}")
         others = [other for other in self._in_slot(row.slot) if other.name != name]
-        led = [other for other in others if other.state != SHADOW and other.share >= 1]
+        led = [other for other in others if leads(other)]
         share = row.share if share is None else share
         if not led:
             if share < 1 or state == SHADOW:
@@ -78,7 +78,7 @@ class Changes:
         row, now = self._row(name), self.clock()
         before = None
         for other in self._in_slot(row.slot):
-            if other.name != name and other.state != SHADOW and other.share >= 1:
+            if other.name != name and leads(other):
                 before = other.name
         self.store.put_policy(replace(row, state=LIVE, share=1.0, changed=now, before=before or row.before))
         if before is not None:  # after: while both lead, the first by name does, and nobody goes without
@@ -96,11 +96,17 @@ class Changes:
         rows = self._in_slot(slot)
         if not rows:
             raise SpecificationError(f"no slot {slot!r}; {nearest(slot, [row.slot for row in self.store.policies()])}")
-        leading = next((row for row in rows if row.state != SHADOW and row.share >= 1), None)
+        leading = next(filter(leads, rows), None)
         if leading is None or leading.before is None:
             raise SpecificationError(f"no other policy has decided on {slot!r} before; promote one by its name")
         self.promote(leading.before, who)
         return leading.before
+
+    def forget(self, person: str, who: str) -> int:
+        """Take a person's decisions and outcomes out of the log; return how many decisions there were."""
+        count = self.store.forget(person)
+        self.store.note(who, "forget", "a person")  # whom would be remembered by it
+        return count
 
     def _row(self, name: str) -> PolicyRow:
         rows = {row.name: row for row in self.store.policies()}

@@ -92,7 +92,7 @@ class Pupil:
         kept = store.checkpoint(name)
         if kept is None:
             raise StoreError(f"the store has no policy {name!r}")
-        lessons = store.lessons_after(name, 0)
+        lessons = store.lessons_after(name, max(kept.lesson - 1, 0))  # from that of the checkpoint on
         before = next((lesson for lesson in lessons if lesson.number == kept.lesson), Lesson(name, 0, 0, 0, 0.0))
         pupil = cls(store, name, slot, policy_of(kept.state), before, _kept=kept.lesson)
         for lesson in lessons:
@@ -202,7 +202,7 @@ def learn(
         if not busy:
             stop.wait(pause)
     for pupil in pupils.values():
-        store.add_checkpoint(Checkpoint(pupil.name, pupil.lesson.number, state_of(pupil.policy)))
+        pupil.keep(clock(), 0.0)
     store.release(ROLE, who)
 
 

@@ -82,10 +82,10 @@ class _Group:
     asked: Sequence[_Asked]
     told: Sequence[_Told]
     rows: list[DecisionRow] = field(default_factory=list)
-    #: The place in ``asked`` of each row.
+    #: The place in ``asked`` of each row, and the decision in it.
     places: list[int] = field(default_factory=list)
+    decisions: list[Decision] = field(default_factory=list)
     answers: list[Answer | None] = field(default_factory=list)
-    decisions: dict[int, Decision] = field(default_factory=dict)
 
 
 class Line:
@@ -280,7 +280,7 @@ class Line:
             if isinstance(decision, Decision):
                 group.rows.append(_row(standing.name, made, group.asked[place].request, request.seed, decision))
                 group.places.append(place)
-                group.decisions[request.seed] = decision
+                group.decisions.append(decision)
             else:
                 group.answers[place] = Refused(str(decision))
 
@@ -293,32 +293,29 @@ class Line:
     # ---- writing: in the store's thread ---------------------------------------------------------------------------
 
     def _write(self, group: _Group) -> tuple[Sequence[DecisionRow], Sequence[Verdict]]:
-        found = [self._found(outcome) for told in group.told for outcome in told.outcomes]
-        foreign = [
-            outcome.decision
-            for number, outcome in zip(found, (o for told in group.told for o in told.outcomes), strict=True)
-            if number is None
-        ]
-        known = self.store.asked(foreign) if foreign else {}
-        outcomes, at = [], iter(found)
-        for told in group.told:
-            for outcome in told.outcomes:
-                number = next(at)
-                if number is None:
-                    number = known[outcome.decision].number if outcome.decision in known else -1
-                came = told.received if outcome.time is None else outcome.time
-                outcomes.append(OutcomeRow(number, outcome.position, outcome.reward, came, told.received))
+        told = [(one.received, outcome) for one in group.told for outcome in one.outcomes]
+        numbers = {outcome.decision: self.names.number(outcome.decision) for _, outcome in told}
+        foreign = [name for name, number in numbers.items() if number is None]
+        for name, row in (self.store.asked(foreign) if foreign else {}).items():
+            numbers[name] = row.number
+        outcomes = []
+        for received, outcome in told:
+            number, came = numbers[outcome.decision], received if outcome.time is None else outcome.time
+            outcomes.append(
+                OutcomeRow(-1 if number is None else number, outcome.position, outcome.reward, came, received)
+            )
         return self.store.write(group.rows, outcomes)
-
-    def _found(self, outcome: OutcomeRequest) -> int | None:
-        return self.names.number(outcome.decision)
 
     # ---- answering ------------------------------------------------------------------------------------------------
 
     def _answer(self, group: _Group, rows: Sequence[DecisionRow], verdicts: Sequence[Verdict]) -> None:
-        for place, row, ours in zip(group.places, rows, group.rows, strict=True):
-            decision = group.decisions[row.number] if row is ours or row.number == ours.number else None
-            group.answers[place] = self._repeated(row) if decision is None else self._decided(row, decision)
+        for place, row, ours, decision in zip(group.places, rows, group.rows, group.decisions, strict=True):
+            if row.number == ours.number:
+                shown, chances = list(decision.shown), list(decision.propensities)
+            else:  # the same was asked before: the answer that was given then
+                shown, chances = msgspec.json.decode(row.shown), msgspec.json.decode(row.propensities)
+            name = self.names.name(row.number)
+            group.answers[place] = Decided(name, shown, math.prod(chances), chances, row.policy, row.version)
         for one, answer in zip(group.asked, group.answers, strict=True):
             if not one.future.done():  # who asked may have gone
                 one.future.set_result(answer)  # type: ignore[arg-type]
@@ -330,16 +327,6 @@ class Line:
             if not told.future.done():
                 told.future.set_result(taken)
         self.counts.served(len(rows), verdicts)
-
-    def _decided(self, row: DecisionRow, decision: Decision) -> Decided:
-        name, shown, chances = self.names.name(row.number), list(decision.shown), list(decision.propensities)
-        return Decided(name, shown, decision.propensity, chances, row.policy, row.version)
-
-    def _repeated(self, row: DecisionRow) -> Decided:
-        """Return the answer that was given when the same was asked before."""
-        shown, chances = msgspec.json.decode(row.shown), msgspec.json.decode(row.propensities)
-        name = self.names.name(row.number)
-        return Decided(name, shown, math.prod(chances), chances, row.policy, row.version)
 
     def _without_store(self, group: _Group, reason: str, unsure: bool) -> None:
         """Answer decisions by what is fixed, and send outcomes away: they are the client's to keep.

@@ -1,4 +1,4 @@
-"""What a decision is called outside: its number with a keyed digest, so that nobody can make one up. Imports nothing.
+"""What a decision is called outside: its number with a keyed digest, not to be made up. Imports store's protocol.
 
 An outcome may come from a page in somebody's browser. If decisions were called 17, 18, 19, anybody could tell what came
 of the decisions of others.
@@ -7,8 +7,11 @@ of the decisions of others.
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Sequence
 from hashlib import blake2b
 from hmac import compare_digest
+
+from revealed.store.protocol import DecisionRow, OutcomeRow, Store
 
 _LENGTH = 22
 _DIGEST = 8
@@ -40,6 +43,12 @@ class Names:
         except ValueError:
             return None
         return int.from_bytes(told[:8], "big") if compare_digest(told[8:], self._digest(told[:8])) else None
+
+    def found(self, store: Store, name: str) -> tuple[DecisionRow | None, Sequence[OutcomeRow]]:
+        """Return a decision by its name or a client's own id, and what came of it."""
+        number = self.number(name)
+        row = store.decision(number) if number is not None else store.asked([name]).get(name)
+        return row, () if row is None else store.outcomes_of(row.number)
 
     def _digest(self, told: bytes) -> bytes:
         keyed = self._keyed.copy()

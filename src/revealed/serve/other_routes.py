@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from typing import Any, TypeVar
@@ -22,9 +23,9 @@ from revealed.serve.line import Line
 from revealed.serve.messages import NewPolicy, PolicyChange, Refused
 from revealed.serve.openapi import description
 from revealed.serve.page_script import page_script
-from revealed.serve.roster import SHADOW
+from revealed.serve.roster import leads
 from revealed.serve.watch import KINDS
-from revealed.store.protocol import DecisionRow, PolicyRow
+from revealed.store.protocol import PolicyRow
 
 Handler = Callable[[Request], Awaitable[Response]]
 Message = TypeVar("Message")
@@ -105,9 +106,10 @@ class OtherRoutes:
         """Answer counters and gauges."""
         gauges: dict[str, float] = {"waiting": self.line.waiting}
         for name, each in self.line.roster.standings.items():
-            gauges[f'lesson{{policy="{name}"}}'] = each.lesson
+            named = json.dumps(name, ensure_ascii=False)  # escaped as Prometheus does
+            gauges[f"lesson{{policy={named}}}"] = each.lesson
             for kind in KINDS:
-                gauges[f'alarm{{policy="{name}",kind="{kind}"}}'] = sum(alarm.kind == kind for alarm in each.alarms)
+                gauges[f'alarm{{policy={named},kind="{kind}"}}'] = sum(alarm.kind == kind for alarm in each.alarms)
         return PlainTextResponse(self.line.counts.text(gauges), media_type="text/plain; version=0.0.4")
 
     async def alarms(self, _request: Request, _who: str) -> Response:
@@ -153,9 +155,7 @@ class OtherRoutes:
     async def _told_of(self, name: str, status: int = 200) -> Response:
         """Answer what a policy is now; this process knows it too."""
         rows = await self.line.in_turn(self.line.store.policies)
-        for row in rows:
-            if row.name in self.line.roster.standings:
-                self.line.roster.standings[row.name].row = row
+        self.line.roster.told(rows)
         return _answer(self._policy(next(row for row in rows if row.name == name)), status)
 
     def _policy(self, row: PolicyRow) -> dict[str, Any]:
@@ -165,7 +165,7 @@ class OtherRoutes:
             "slot": row.slot,
             "state": row.state,
             "share": row.share,
-            "leads": row.state != SHADOW and row.share >= 1,
+            "leads": leads(row),
             "changed": row.changed,
             "version": None if standing is None else standing.policy.version,
             "lesson": None if standing is None else standing.lesson,
@@ -175,14 +175,7 @@ class OtherRoutes:
     async def decision(self, request: Request, _who: str) -> Response:
         """Answer what was decided, and what came of it."""
         name = request.path_params["name"]
-        number = self.line.names.number(name)
-        store = self.line.store
-
-        def found() -> tuple[DecisionRow | None, list[dict[str, Any]]]:
-            row = store.decision(number) if number is not None else store.asked([name]).get(name)
-            return row, [] if row is None else [asdict(outcome) for outcome in store.outcomes_of(row.number)]
-
-        row, outcomes = await self.line.in_turn(found)
+        row, outcomes = await self.line.in_turn(self.line.names.found, self.line.store, name)
         if row is None:
             return _answer(Refused(f"no decision {name!r}"), 404)
         told: dict[str, Any] = {
@@ -194,7 +187,7 @@ class OtherRoutes:
             "context": msgspec.Raw(row.context.encode()),
             "shown": msgspec.Raw(row.shown.encode()),
             "propensities": msgspec.Raw(row.propensities.encode()),
-            "outcomes": [{k: v for k, v in each.items() if k != "decision"} for each in outcomes],
+            "outcomes": [{k: v for k, v in asdict(each).items() if k != "decision"} for each in outcomes],
         }
         return _answer(told)
 
@@ -205,14 +198,8 @@ class OtherRoutes:
 
     async def forget(self, request: Request, who: str) -> Response:
         """Take a person's decisions and outcomes out of the log."""
-        person, store = request.path_params["person"], self.line.store
-
-        def forgotten() -> int:
-            count = store.forget(person)
-            store.note(who, "forget", "a person")  # whom would be remembered by it
-            return count
-
-        return _answer({"decisions": await self.line.in_turn(forgotten)})
+        person = request.path_params["person"]
+        return _answer({"decisions": await self.line.in_turn(self._changes.forget, person, who)})
 
 
 def _read(kind: type[Message], body: bytes) -> Message:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
@@ -54,7 +54,7 @@ class Standing:
     @property
     def leads(self) -> bool:
         """Whether it decides for all in its slot that no policy under test decides for."""
-        return self.row.share >= 1 and self.state != SHADOW
+        return leads(self.row)
 
     @property
     def policy(self) -> LearningPolicy:
@@ -93,6 +93,12 @@ class Roster:
         if name not in self.standings:
             raise SpecificationError(f"no policy {name!r}; {nearest(name, self.standings)}")
         return self.standings[name]
+
+    def told(self, rows: Iterable[PolicyRow]) -> None:
+        """Take what the store says of the policies that are known here."""
+        for row in rows:
+            if row.name in self.standings:
+                self.standings[row.name].row = row
 
     def slots(self) -> dict[str, list[Standing]]:
         """Return the policies of each slot, by name."""
@@ -135,6 +141,11 @@ class Roster:
         if leading is None:
             raise SpecificationError(f"no policy decides on {name!r}: promote one")
         return leading
+
+
+def leads(row: PolicyRow) -> bool:
+    """Return whether a policy decides for all in its slot that no policy under test decides for."""
+    return row.share >= 1 and row.state != SHADOW
 
 
 def _place_of(slot: str, person: str | None) -> float:

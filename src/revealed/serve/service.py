@@ -170,12 +170,13 @@ class _Opened:
             self._heard = time.monotonic()
         silence = time.monotonic() - self._heard
         line.roster.is_stale = 0 < self.options.stale < silence
-        for row in await line.in_turn(line.store.policies):
+        rows = await line.in_turn(line.store.policies)
+        line.roster.told(rows)
+        for row in rows:
             standing = line.roster.standings.get(row.name)
             if standing is None:
                 line.roster.standings[row.name] = await line.in_turn(self._standing, line.store, row)
             else:
-                standing.row = row
                 await self._follow_store(line, standing)
 
     async def _follow_store(self, line: Line, standing: Standing) -> None:

@@ -26,9 +26,7 @@ _AT_ONCE = 1 << 16
 class _Pool(NamedTuple):
     """The candidates' part of a pool's linear predictors."""
 
-    belief: Belief
-    width: float
-    block: int
+    draws: Float[np.ndarray, "size K"]
     members: Int[np.ndarray, " size"]
     parts: Float[np.ndarray, "B cells"]
 
@@ -56,13 +54,13 @@ class Crossed:
 
     def pool(self, belief: Belief, width: float, block: int) -> _Pool:
         """Return the candidates' part for all draws of a pool."""
+        draws = self.source.pool(belief, width, block)  # which keeps them, and returns the same array again
         known = self._kept  # read at once: another thread may replace it
-        if known is None or known.belief is not belief or known.block != block or known.width != width:
-            draws = self.source.pool(belief, width, block)
+        if known is None or known.draws is not draws:
             cells = np.zeros((self.n_columns, len(draws), self.values.shape[1]))
             cells[self.context, :, self.item] = draws.T
             parts = (cells @ self.values.T).reshape(self.n_columns, -1)
-            known = _Pool(belief, width, block, members_of(self.source.seed, block, self.source.size), parts)
+            known = _Pool(draws, members_of(self.source.seed, block, self.source.size), parts)
             self._kept = known
         return known
 

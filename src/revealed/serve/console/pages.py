@@ -24,8 +24,8 @@ from revealed.serve.console.reading import Reading
 from revealed.serve.console.shown import duration, sections_for
 from revealed.serve.console.why import Recomputed, recomputed
 from revealed.serve.line import Line
-from revealed.serve.roster import SHADOW, STATES, Standing
-from revealed.store.protocol import DecisionRow, OutcomeRow, PolicyRow, Store
+from revealed.serve.roster import STATES, Standing, leads
+from revealed.store.protocol import DecisionRow, PolicyRow, Store
 
 WINDOWS = (("300", "5 minutes"), ("3600", "hour"), ("86400", "day"), ("604800", "week"))
 KINDS = (("", "Decisions"), ("/strays", "Strays"), ("/acts", "Acts"))
@@ -116,19 +116,14 @@ class Pages:
     async def why(self, request: Request, viewer: Viewer) -> Response:
         """Show one decision: what was known, what might have been shown, what came of it."""
         name = request.query_params.get("decision", "").strip()[:1024].replace("\0", "")
-        number = self.line.names.number(name) if name else None
-
-        def found(store: Store) -> tuple[DecisionRow | None, Sequence[OutcomeRow]]:
-            row = store.decision(number) if number is not None else store.asked([name]).get(name)
-            return row, [] if row is None else store.outcomes_of(row.number)
-
-        row, outcomes = await self.reading(found) if name else (None, [])
+        names = self.line.names
+        row, outcomes = await self.reading(lambda store: names.found(store, name)) if name else (None, ())
         if row is None:
             return self.render("why.html", viewer, 404 if name else 200, name=name, row=None)
         shown, chances = json.loads(row.shown), json.loads(row.propensities)
         came = {outcome.position: outcome for outcome in outcomes}
         return self.render(
-            "why.html", viewer, name=name, row=row, shown=shown, called=self.line.names.name(row.number),
+            "why.html", viewer, name=name, row=row, shown=shown, called=names.name(row.number),
             propensity=prod(chances), again=await self._again(row), context=_written_out(row.context),
             outcomes=[(at, label, chance, came.get(at))
                       for at, (label, chance) in enumerate(zip(shown, chances, strict=True), start=1)],
@@ -216,14 +211,7 @@ class Pages:
         if not person or form.get("again", "") != person:
             wrong = "Not forgotten: what was written to confirm is not that person."
             return await self._kept(viewer, person, wrong=wrong)
-        store = self.line.store
-
-        def forgotten() -> int:
-            count = store.forget(person)
-            store.note(viewer.who, "forget", "a person")  # whom would be remembered by it
-            return count
-
-        return self._people(viewer, forgotten=await self.line.in_turn(forgotten))
+        return self._people(viewer, forgotten=await self.line.in_turn(self._changes.forget, person, viewer.who))
 
     async def _kept(self, viewer: Viewer, person: str, wrong: str = "") -> Response:
         if "\0" in person or not 0 < len(person) <= 1024:
@@ -244,7 +232,7 @@ class Pages:
         told = [
             {
                 "row": row,
-                "leads": row.state != SHADOW and row.share >= 1,
+                "leads": leads(row),
                 "standing": self.line.roster.standings.get(row.name),
                 "specification": json.dumps(json.loads(row.specification), indent=2, ensure_ascii=False),
             }
@@ -263,9 +251,7 @@ class Pages:
             await self.line.in_turn(self._changes.roll_back, form.get("slot", ""), who)
         else:
             raise SpecificationError(f"no act {act!r}; {nearest(act, [*STATES, 'promote', 'roll back'])}")
-        for row in await self.line.in_turn(self.line.store.policies):  # this process shows it at once
-            if row.name in self.line.roster.standings:
-                self.line.roster.standings[row.name].row = row
+        self.line.roster.told(await self.line.in_turn(self.line.store.policies))  # this process shows it at once
         return RedirectResponse(f"{PLACE}/policies", 303)
 
 

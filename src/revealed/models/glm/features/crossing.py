@@ -47,8 +47,13 @@ class _Side:
         one, other = (*factors, 0, 0)[:2]
         return self.pairs.setdefault((one, other), len(self.pairs))
 
+    @cached_property
+    def _of_each(self) -> Int[np.ndarray, "two columns"]:
+        """The factors of each column, once all columns are there."""
+        return np.array(list(self.pairs), dtype=np.intp).T
+
     def products(self, values: Float[np.ndarray, "n factors"]) -> Float[np.ndarray, "n columns"]:
-        left, right = np.array(list(self.pairs), dtype=np.intp).T
+        left, right = self._of_each
         return np.asarray(values[:, left] * values[:, right])
 
 
@@ -266,7 +271,9 @@ class Crossing:
     @cached_property
     def _numbers(self) -> tuple[list[str], list[int]]:
         """The names of the contexts' numbers that are never missing, and their factors."""
-        found = [(name, self._contexts.factor(i, 0)) for i, name, labels, maybe, _ in self._plain if not labels | maybe]
+        found = [
+            (name, self._contexts.factors[i, 0]) for i, name, labels, maybe, _ in self._plain if not labels | maybe
+        ]
         return [name for name, _ in found], [at for _, at in found]
 
     @cached_property
