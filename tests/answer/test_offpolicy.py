@@ -282,6 +282,19 @@ def test_one_pass_gives_what_whole_columns_give() -> None:
         evaluate(feedback, policy, InversePropensity())
 
 
+def test_rewards_of_nought_and_one_are_rewards_like_others() -> None:
+    """What is read off the weighted rewards where each is 0 or 1 is what is counted otherwise."""
+    feedback, policy, _, _ = world(2_000, 5)
+    place = feedback.table.column_names.index(feedback.columns.reward)
+    doubled = feedback.table.set_column(place, feedback.columns.reward, pa.array(2 * feedback.reward))
+    twice = Feedback.from_table(doubled, feedback.columns)
+    assert (feedback.binary, twice.binary) == (True, False)
+    for estimator in (InversePropensity(), InversePropensity(normalised=True)):
+        one, two = evaluate(feedback, policy, estimator), evaluate(twice, policy, estimator)
+        assert two.overlap == one.overlap
+        assert (two.value, two.standard_error) == pytest.approx((2 * one.value, 2 * one.standard_error), rel=1e-12)
+
+
 def test_columns_of_actions_never_shown_count_among_all_blocks() -> None:
     feedback, policy, _, _ = world(BLOCK_ROWS + 10, 22)
     more = Feedback.from_table(feedback.table, feedback.columns, actions=["e"])

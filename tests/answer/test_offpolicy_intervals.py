@@ -147,7 +147,7 @@ def totals_of(columns: np.ndarray, edges: list[int]) -> Totals:
     return tally.totals()
 
 
-@given(cuts=st.lists(st.integers(1, 199), max_size=5, unique=True), shift=st.sampled_from([0.0, 1e8]))
+@given(cuts=st.lists(st.integers(1, 199), max_size=5, unique=True), shift=st.sampled_from([0.0, 300.0, 1e8]))
 def test_totals_add(cuts: list[int], shift: float) -> None:
     """Totals of blocks add up to those of the whole, also where means are huge against what varies."""
     columns = three_columns(200) + shift

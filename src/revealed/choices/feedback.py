@@ -181,6 +181,11 @@ class Feedback:
         return as_numbers(self.table.column(self.columns.reward)).astype(np.float64, copy=False)
 
     @cached_property
+    def binary(self) -> bool:
+        """Whether each reward is 0 or 1; no where an answer has not come."""
+        return bool(((self.reward == 0) | (self.reward == 1)).all())
+
+    @cached_property
     def propensity(self) -> Float[np.ndarray, " rows"]:
         """The probability with which the policy that was running showed each row."""
         return as_numbers(self.table.column(self.columns.propensity)).astype(np.float64, copy=False)

@@ -21,7 +21,7 @@ from revealed.answer.offpolicy.passes import rounds_of
 from revealed.answer.offpolicy.rewards import Foretold, Rewards, foretold_by
 from revealed.answer.offpolicy.ridge import RidgeRewards
 from revealed.answer.offpolicy.target import PolicyLike, Target, target_of
-from revealed.answer.offpolicy.totals import Tally, bounded
+from revealed.answer.offpolicy.totals import Moments, Tally, bounded
 from revealed.answer.offpolicy.tuning import Tuned
 from revealed.answer.offpolicy.value import PolicyValue, PolicyValues
 from revealed.answer.offpolicy.weighting import InversePropensity
@@ -254,9 +254,10 @@ class Judge:
         weighed, tallies = Weighed(), [Tally() for _ in estimators]
         with bounded():
             for rounds in stream:
-                weighed.add(rounds)
+                moments = Moments()
+                weighed.add(rounds, moments)
                 for tally, estimator in zip(tallies, settled, strict=True):
-                    tally.add(_parts(estimator, rounds).columns)
+                    tally.add(_parts(estimator, rounds).columns, moments)
         overlap = weighed.overlap(target.never_logged(self.feedback))
         values = [self._empty(name, estimator, overlap, target) for estimator in estimators]
         totals = [tally.totals() for tally in tallies]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from revealed.answer.offpolicy.parts import Groups, Rounds
-from revealed.answer.offpolicy.totals import Tally, Totals, blocks, gradient_of
+from revealed.answer.offpolicy.totals import Moments, Tally, Totals, blocks, gradient_of
 from revealed.errors import SpecificationError
 
 #: The largest weight whose square and sums are sure to be finite, with room to spare.
@@ -138,8 +138,8 @@ class Weighed:
         self._largest = 0.0
         self._n_zero = 0
 
-    def add(self, rounds: Rounds) -> None:
-        """Take in some rows.
+    def add(self, rounds: Rounds, moments: Moments | None = None) -> None:
+        """Take in some rows; what is asked of their columns is left in ``moments`` for others.
 
         Raises
         ------
@@ -153,9 +153,9 @@ class Weighed:
                 f"a row has weight {largest:.3g}, as its propensity is next to zero: give the probability with which "
                 "the row was shown"
             )
-        self._rows.add((weight,))
-        rewarded = weight * (rounds.reward != 0)
-        self._rewarded.append((float(np.add.reduce(rewarded)), float(rewarded @ rewarded)))
+        moments = Moments() if moments is None else moments
+        self._rows.add((weight,), moments)
+        self._rewarded.append(moments.of(rounds.rewarded)[1:])
         self._largest = max(self._largest, largest)
         if not np.minimum.reduce(weight) > 0:
             self._n_zero += len(weight) - int(np.count_nonzero(weight))

@@ -31,12 +31,15 @@ class Rounds:
         :math:`\sum_a \pi(a|x_i)\,\hat q(x_i, a)`: what the reward model foretells of the policy. None without a model.
     foretold : array, shape (rows,), or None
         :math:`\hat q(x_i, a_i)`: what it foretells of what was shown.
+    binary : bool
+        It is known that each reward is 0 or 1.
     """
 
     reward: Rows
     weight: Rows
     expected: Rows | None = None
     foretold: Rows | None = None
+    binary: bool = False
 
     @classmethod
     def joined(cls, blocks: Iterable[Rounds]) -> Rounds:
@@ -49,7 +52,18 @@ class Rounds:
             np.concatenate([block.weight for block in each]),
             np.concatenate(expected) if expected else None,
             np.concatenate(foretold) if foretold else None,
+            all(block.binary for block in each),
         )
+
+    @cached_property
+    def weighted(self) -> Rows:
+        """The rewards, weighted."""
+        return np.asarray(self.weight * self.reward)
+
+    @cached_property
+    def rewarded(self) -> Rows:
+        """The weights of rows whose reward is not zero; zeros elsewhere."""
+        return self.weighted if self.binary else np.asarray(self.weight * (self.reward != 0))
 
     @cached_property
     def residual(self) -> Rows:

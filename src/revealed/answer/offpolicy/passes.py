@@ -6,7 +6,7 @@ in the processor's cache, so each array is read from memory once, and none of th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -44,31 +44,29 @@ def rounds_of(
     SpecificationError
         If the policy's probabilities are none, or something foretold is not finite.
     """
-    n_actions = len(feedback.actions)
-    size = min(BLOCK_ROWS, max(256, _BLOCK_CELLS // n_actions))
-    starts = np.arange(0, size * n_actions, n_actions)
-    reward, propensity, codes = feedback.reward, feedback.propensity, feedback.action_codes
-    for rows in blocks(feedback.n_rows, size):
+    reward, propensity, binary = feedback.reward, feedback.propensity, feedback.binary
+    shown_on = _shown_on(feedback)
+    for rows in blocks(feedback.n_rows, min(BLOCK_ROWS, _size(feedback))):
         if target.logging:
-            yield Rounds(reward[rows], np.ones(rows.stop - rows.start))
+            yield Rounds(reward[rows], np.ones(rows.stop - rows.start), binary=binary)
             continue
         if target.shown is not None:
             weight = _weight(target.shown_on(rows), propensity[rows])
             if foretold is None:
-                yield Rounds(reward[rows], weight)
+                yield Rounds(reward[rows], weight, binary=binary)
                 continue
         each = target.each_on(rows)
         assert each is not None  # else no model could be asked
-        shown = _Shown(codes[rows], starts[: rows.stop - rows.start])
+        shown = shown_on(rows)
         if target.shown is None:
             weight = _weight(shown.of(each), propensity[rows])
             if foretold is None:
-                yield Rounds(reward[rows], weight)
+                yield Rounds(reward[rows], weight, binary=binary)
                 continue
         assert foretold is not None
         rewards = foretold.of_each(rows)
         expected = _expected(each, rewards, len(weight))
-        yield Rounds(reward[rows], weight, expected, shown.of(rewards) if corrected else None)
+        yield Rounds(reward[rows], weight, expected, shown.of(rewards) if corrected else None, binary)
 
 
 def asked_once(feedback: Feedback, policy: PolicyLike) -> Target:
@@ -96,20 +94,30 @@ def asked_once(feedback: Feedback, policy: PolicyLike) -> Target:
     target = target_of(feedback, policy)
     if target.sound or target.same or target.logging:
         return target
-    size, gathered = max(256, _BLOCK_CELLS // len(feedback.actions)), np.empty(feedback.n_rows)
-    starts = np.arange(0, size * len(feedback.actions), len(feedback.actions))
-    for rows in blocks(feedback.n_rows, size):
+    gathered, shown_on = np.empty(feedback.n_rows), _shown_on(feedback)
+    for rows in blocks(feedback.n_rows, _size(feedback)):
         each = target.each_on(rows)
-        if each is None:
-            gathered[rows] = target.shown_on(rows)
-        else:
-            gathered[rows] = _Shown(feedback.action_codes[rows], starts[: rows.stop - rows.start]).of(each)
+        gathered[rows] = target.shown_on(rows) if each is None else shown_on(rows).of(each)
     return replace(target, shown=gathered, sound=True)
 
 
 def _weight(probability: Rows, propensity: Rows) -> Rows:
     with np.errstate(over="ignore"):  # infinite weights are refused where weights are summed up
         return np.asarray(probability / propensity)
+
+
+def _size(feedback: Feedback) -> int:
+    """Return how many rows of the policy's probabilities are looked at together."""
+    return max(256, _BLOCK_CELLS // len(feedback.actions))
+
+
+def _shown_on(feedback: Feedback) -> Callable[[slice], _Shown]:
+    """Return what says what was shown on some rows."""
+    codes, n_actions = feedback.action_codes, len(feedback.actions)
+    end = _size(feedback) * n_actions
+    # In the short kind of the codes where it holds the largest place: twice as fast to add up.
+    starts = np.arange(0, end, n_actions, dtype=np.result_type(codes.dtype, np.min_scalar_type(-end)))
+    return lambda rows: _Shown(codes[rows], starts[: rows.stop - rows.start])
 
 
 class _Shown:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -89,7 +90,7 @@ class Target:
         if self.sound:
             return block
         with np.errstate(invalid="ignore"):  # infinities of both signs
-            off = block @ np.ones(block.shape[1])
+            off = block @ self._ones
         if not (off.max() <= 1 + _TOLERANCE and off.min() >= 1 - _TOLERANCE):  # not a number fails too
             wrong = int(np.argmax(~(np.abs(off - 1) <= _TOLERANCE)))
             row = rows.start + wrong if self.origin is None else self.origin[rows.start + wrong]
@@ -97,6 +98,11 @@ class Target:
         if block.min() < 0:  # what is not below zero and sums to one is a probability
             require_probabilities(self.each, self.origin)
         return block
+
+    @cached_property
+    def _ones(self) -> Float[np.ndarray, " actions"]:
+        assert self.each is not None
+        return np.ones(self.each.shape[1])
 
     def shown_on(self, rows: slice) -> Float[np.ndarray, " some"]:
         """Return the probability of what was shown on some rows, where it was given alone.

@@ -52,9 +52,8 @@ class InversePropensity(Estimator):
     def parts(self, rounds: Rounds) -> Parts:
         """Return the weighted rewards."""
         weight = self.weights.of(rounds.weight)
-        if self.normalised:
-            return Parts(None, weight * rounds.reward, weight)
-        return Parts(weight * rounds.reward)
+        weighted = rounds.weighted if weight is rounds.weight else weight * rounds.reward
+        return Parts(None, weighted, weight) if self.normalised else Parts(weighted)
 
     def width(self, span: float, largest: float | None) -> float | None:
         """Return the largest weight times the span of rewards."""
