@@ -6,6 +6,7 @@ import csv
 import json
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from rich.progress import Progress
 
 from revealed.cli.exits import INTERRUPTED
 from revealed.cli.screen import Passes
-from revealed.models.dynamic import DynamicFit, bootstrap
+from revealed.models.dynamic import DynamicFit, NestedFixedPoint, bootstrap
 from tests.cli.conftest import Invoke
 
 WORLD = ("--states", "x=0:2", "--discount", 0.8, "--moves", "x=shares:action")
@@ -77,23 +78,86 @@ def test_transitions_by_rule_are_said_to_be(invoke: Invoke, things: Path, folder
     assert "of parameters alone, as transitions are known by rule" in told["assumptions"][-1]
 
 
+def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> list[object]:
+    """Interrupt some draw as Ctrl-C does; return what lists the draws that were estimated."""
+    real = NestedFixedPoint.estimated
+    estimated: list[object] = []
+
+    def cut_short(*given: Any, **more: Any) -> Any:
+        if more.get("near") is not None:
+            estimated.append(given)
+            if len(estimated) == at:
+                raise KeyboardInterrupt
+        return real(*given, **more)
+
+    monkeypatch.setattr(NestedFixedPoint, "estimated", cut_short)
+    return estimated
+
+
 @pytest.mark.usefixtures("quick")
-def test_an_interrupted_bootstrap_writes_nothing(
+def test_an_interrupted_bootstrap_goes_on(
     invoke: Invoke, things: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    drawn, take = [], bootstrap.taken
-
-    def cut_short(*given: object) -> object:
-        drawn.append(given)
-        if len(drawn) == 3:
-            raise KeyboardInterrupt
-        return take(*given)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(bootstrap, "taken", cut_short)
+    command = ("dynamic", things, *WORLD, *REWARD)
+    invoke(*command, "--bootstrap", 6, "--out", "whole.json")
+    estimated = interrupted(monkeypatch, 4)
     (folder / "fit.json").write_text("before")
-    invoke("dynamic", things, *WORLD, *REWARD, "--bootstrap", 6, "--out", "fit.json", code=INTERRUPTED)
+    cut = invoke(*command, "--bootstrap", 6, "--out", "fit.json", code=INTERRUPTED)
+    assert "The same command goes on from fit.json.checkpoint" in cut.stderr
     assert (folder / "fit.json").read_text() == "before"
-    assert sorted(path.name for path in folder.iterdir()) == ["fit.json", "things.csv"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "fit.json",
+        "fit.json.checkpoint",
+        "things.csv",
+        "whole.json",
+    ]
+    # What is about something else is refused before any work: another seed, world or panel.
+    for other in (("--seed", 1), ("--discount", 0.7), ("--fix", "x=-1")):
+        told = invoke(*command, "--bootstrap", 6, "--out", "fit.json", *other, code=4).stderr
+        assert "fit.json.checkpoint is about another estimation (NestedFixedPoint(" in " ".join(told.split())
+    rows = things.read_text()
+    things.write_text(rows.replace("\n0,9,", "\n0,10,"))
+    told = invoke(*command, "--bootstrap", 6, "--out", "fit.json", code=4).stderr
+    assert "give another file, or remove this one" in " ".join(told.split())
+    things.write_text(rows)
+    assert len(estimated) == 4
+    told = invoke(*command, "--bootstrap", 6, "--out", "fit.json").stderr
+    assert "Going on from fit.json.checkpoint" in told
+    assert len(estimated) == 4 + 3
+    assert (folder / "fit.json").read_bytes() == (folder / "whole.json").read_bytes()
+    assert not (folder / "fit.json.checkpoint").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_interrupted_draws_of_types_go_on(
+    invoke: Invoke, things: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("dynamic", things, *WORLD, *TYPED, "--bootstrap", 3, "--report", "types.txt", "--checkpoint", "reached")
+    invoke(*command, "--out", "whole.json")
+    assert not (folder / "reached").exists()
+    with monkeypatch.context() as patch:
+        drawn, take = [], bootstrap.taken
+
+        def cut_short(*given: object) -> object:
+            drawn.append(given)
+            if len(drawn) == 3:
+                raise KeyboardInterrupt
+            return take(*given)  # type: ignore[arg-type]
+
+        patch.setattr(bootstrap, "taken", cut_short)
+        assert "goes on from reached" in invoke(*command, "--out", "fit.json", code=INTERRUPTED).stderr
+    assert not (folder / "fit.json").exists()
+    assert set(json.loads((folder / "reached").read_text())["notes"]) == {"start 0", "start 1", "draw 1", "draw 2"}
+    invoke(*command, "--out", "fit.json")
+    assert (folder / "fit.json").read_bytes() == (folder / "whole.json").read_bytes()
+    assert not (folder / "reached").exists()
+
+
+@pytest.mark.usefixtures("quick")
+def test_nothing_noted_is_nothing_said(invoke: Invoke, things: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted(monkeypatch, 1)
+    cut = invoke("dynamic", things, *WORLD, *REWARD, "--bootstrap", 6, "--out", "fit.json", code=INTERRUPTED)
+    assert "goes on from" not in cut.stderr
 
 
 @pytest.mark.usefixtures("quick")
@@ -147,7 +211,8 @@ def test_draws_of_types(invoke: Invoke, things: Path) -> None:
         ((*REWARD, "--types", 2), "no formula uses the column 'type'"),
         ((*REWARD, "--starts", 2), "--starts goes with --types"),
         ((*REWARD, "--types", 2, "--estimator", "ccp"), "--types goes with --estimator npl and nfxp, not with ccp"),
-        ((*TYPED, "--checkpoint", "some.json"), "--types makes many"),
+        ((*REWARD[:-1], "npl", "--checkpoint", "some.json"), "--checkpoint goes with --estimator nfxp, --bootstrap or"),
+        ((*TYPED, "--out", "some.json", "--checkpoint", "some.json"), "name another file than for the results"),
         (("--estimator", "pqr", "--anchor", "mend", "--types", 2), "not with pqr"),
     ],
 )

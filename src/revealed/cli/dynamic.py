@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,13 +14,14 @@ from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Json, Report, TextOptions
 from revealed.cli.panel import PanelOptions, panel_of
 from revealed.cli.recovering import RECOVERING, FreeOptions, recovered, require_no_formula, require_no_options
-from revealed.cli.results import going_on, require_writable, write_report
+from revealed.cli.results import going_on, going_on_later, require_writable, write_report
 from revealed.cli.screen import Screen, remark
 from revealed.errors import SpecificationError, nearest
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from revealed.evidence import Checkpoint
     from revealed.models.dynamic import (
         DecisionProcess,
         DynamicFit,
@@ -137,8 +138,8 @@ class RewardOptions:
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="For nfxp: write down how far it got, and go on from there if the file is there; it goes when all is "
-            "done.",
+            help="Write down how far nfxp, or draws and starts, got, and go on from there if the file is there; it "
+            "goes when all is done. (default: beside --out, with --bootstrap or --types)",
             rich_help_panel=_REWARD,
             metavar="FILE",
         ),
@@ -169,7 +170,10 @@ def dynamic(
     revealed datasets rust_buses --export buses.csv
     """
     screen = Screen(json)
-    require_writable(report, out, reward.checkpoint)
+    place = _place(reward, again, out)
+    require_writable(report, out, place)
+    if place is not None and place in (out, report):
+        raise SpecificationError("--checkpoint is removed when all is done: name another file than for the results")
     require_together(reward, free, again)
     with screen.working(f"Reading {panel}"):
         seen = panel_of(panel, columns, text)
@@ -179,20 +183,31 @@ def dynamic(
         return moved_of(some, world)
 
     fitted: DynamicFit | RecoveredFit
+    kept, settled = None, True
     if reward.estimator in RECOVERING:
         with screen.working("Recovering"):
             fitted = recovered(free, reward.estimator, reward.anchor, seen, process, mover, again)
-    elif again.types is not None:
-        fitted = typed(model_of(reward, seen.actions), seen, process, transitions, mover, again, screen)
     else:
-        fitted = _estimated(reward, panel, seen, process, transitions, screen)
-        fitted = drawn_again(model_of(reward, seen.actions), fitted, seen, process, mover, again, screen)
+        model = model_of(reward, seen.actions)
+        if place is not None:
+            kept = going_on(place, _about(model, panel, seen, process, world, again))
+        with going_on_later(kept):
+            if again.types is not None:
+                fitted = typed(model, seen, process, transitions, mover, again, screen, kept)
+            else:
+                # What draws start from has to be the same when they are gone on with, to the last bit: begun anew.
+                climb = None if again.many else kept
+                found = _estimated(model, seen, process, transitions, screen, climb)
+                settled = again.many or found.status.converged  # else the same command goes on from there
+                fitted = drawn_again(model, found, seen, process, mover, again, screen, kept)
     summary = fitted.summary()
     screen.show(summary)
     if out is not None:
         fitted.save(out)
         remark(f"Wrote {out}")
     write_report(report, summary, f"{fitted.method}: {panel.name}")
+    if kept is not None and settled:
+        kept.done()
     screen.document({"fit": str(out) if out else None, **summary.to_dict()})
     if not summary.sound:
         raise typer.Exit(NOT_SOUND)
@@ -204,27 +219,52 @@ def require_together(reward: RewardOptions, free: FreeOptions, again: AgainOptio
         require_no_formula(reward, reward.estimator)
     else:
         require_no_options(free, reward.estimator)
-    require_estimator(again, reward.estimator, reward.checkpoint)
+    require_estimator(again, reward.estimator)
+    if (
+        reward.checkpoint is not None
+        and reward.estimator in ESTIMATORS
+        and reward.estimator != "nfxp"
+        and not again.many
+    ):
+        raise SpecificationError(
+            "--checkpoint goes with --estimator nfxp, --bootstrap or --types: the others begin anew at each step"
+        )
+
+
+def _place(reward: RewardOptions, again: AgainOptions, out: Path | None) -> Path | None:
+    """Return where it is written down how far an estimation got, if it is."""
+    if reward.checkpoint is not None or out is None or not again.many or reward.estimator in RECOVERING:
+        return reward.checkpoint
+    return out.with_name(f"{out.name}.checkpoint")
+
+
+def _about(
+    model: DynamicModel, path: Path, panel: Panel, process: DecisionProcess, world: WorldOptions, again: AgainOptions
+) -> str:
+    """Return what an estimation is of: all that its results follow from but the number of draws, which may grow."""
+    from revealed.evidence import fingerprint
+
+    data = (panel.state, panel.action, panel.following, panel.person, panel.period, panel.weight)
+    moves = (part for matrix in process.transitions for part in (matrix.data, matrix.indices, matrix.indptr))
+    seen = fingerprint((process.space.numbers, process.available, *data, *moves))
+    given = {**vars(world), **(vars(replace(again, bootstrap=None)) if again.many else {})}
+    told = ", ".join(f"{name} {value}" for name, value in given.items() if value is not None)
+    return f"{model!r} of {path}, {told}, data {seen}"
 
 
 def _estimated(
-    reward: RewardOptions,
-    path: Path,
+    model: DynamicModel,
     panel: Panel,
     process: DecisionProcess,
     transitions: EstimatedTransitions,
     screen: Screen,
+    kept: Checkpoint | None,
 ) -> DynamicFit:
     """Return the fit of a reward with a formula."""
     from revealed.evidence import NewtonOptions
 
-    model = model_of(reward, panel.actions)
-    kept = None if reward.checkpoint is None else going_on(reward.checkpoint, f"{model!r} of {path}")
     with screen.working("Estimating"):
-        fitted = model.fit(panel, process, transitions=transitions, options=NewtonOptions(checkpoint=kept))
-    if kept is not None and fitted.status.converged:
-        kept.done()
-    return fitted
+        return model.fit(panel, process, transitions=transitions, options=NewtonOptions(checkpoint=kept))
 
 
 def process_of(panel: Panel, options: WorldOptions) -> tuple[EstimatedTransitions, DecisionProcess]:
@@ -251,8 +291,6 @@ def model_of(options: RewardOptions, actions: tuple[str, ...]) -> DynamicModel:
         raise SpecificationError(f"no estimator {options.estimator!r}; {nearest(options.estimator, known)}")
     if not options.reward:
         raise SpecificationError(f"{options.estimator} needs the formula of the reward: --reward; pqr needs none")
-    if options.checkpoint is not None and options.estimator != "nfxp":
-        raise SpecificationError("--checkpoint goes with --estimator nfxp: the others begin anew at each step")
     utility = utility_of(options.reward, "--reward")
     if options.anchor is not None:
         if options.anchor not in actions:

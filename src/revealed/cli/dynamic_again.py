@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -17,6 +17,7 @@ from revealed.cli.screen import Screen
 from revealed.errors import SpecificationError
 
 if TYPE_CHECKING:
+    from revealed.evidence import Checkpoint
     from revealed.models.dynamic import DecisionProcess, DynamicFit, DynamicModel, EstimatedTransitions, Panel
 
 _PANEL = "Persons drawn again, and types of them"
@@ -65,8 +66,13 @@ class AgainOptions:
     ] = None
     seed: Annotated[int, typer.Option(help="Of draws and starts.", min=0, metavar="N", rich_help_panel=_PANEL)] = 0
 
+    @property
+    def many(self) -> bool:
+        """Whether estimates are made many times, each of which a checkpoint notes."""
+        return bool(self.bootstrap) or self.types is not None
 
-def require_estimator(options: AgainOptions, estimator: str, checkpoint: object) -> None:
+
+def require_estimator(options: AgainOptions, estimator: str) -> None:
     """Raise SpecificationError for what does not go together, before any work is done."""
     if options.bootstrap == 1:
         raise SpecificationError("--bootstrap 1: errors need two draws at least; 200 are usual, 0 is none")
@@ -78,8 +84,6 @@ def require_estimator(options: AgainOptions, estimator: str, checkpoint: object)
         raise SpecificationError(f"--types {options.types}: two at least; without it all are alike")
     if estimator not in _FOR_TYPES:
         raise SpecificationError(f"--types goes with --estimator {' and '.join(_FOR_TYPES)}, not with {estimator}")
-    if checkpoint is not None:
-        raise SpecificationError("--checkpoint is for one climb, and --types makes many")
 
 
 def drawn_again(
@@ -90,6 +94,7 @@ def drawn_again(
     mover: Callable[[Panel], EstimatedTransitions],
     options: AgainOptions,
     screen: Screen,
+    kept: Checkpoint | None,
 ) -> DynamicFit:
     """Return a fit that keeps draws of persons, if those were asked for."""
     from revealed.models.dynamic import bootstrapped
@@ -97,9 +102,8 @@ def drawn_again(
     if not options.bootstrap:
         return fitted
     with _drawing(screen) as told:
-        again = bootstrapped(
-            model, panel, process, mover, draws=options.bootstrap, seed=options.seed, start=fitted, told=told
-        )
+        asked: dict[str, Any] = {"draws": options.bootstrap, "seed": options.seed, "told": told, "checkpoint": kept}
+        again = bootstrapped(model, panel, process, mover, start=fitted, **asked)
     return again.kept_in(fitted)
 
 
@@ -111,6 +115,7 @@ def typed(
     mover: Callable[[Panel], EstimatedTransitions],
     options: AgainOptions,
     screen: Screen,
+    kept: Checkpoint | None,
 ) -> DynamicFit:
     """Return the fit of a mixture of types, with draws of persons if those were asked for."""
     from revealed.models.dynamic import UnobservedTypes, bootstrapped_types
@@ -124,13 +129,13 @@ def typed(
             assert progress is not None
             progress.say(f"start {start + 1} of {starts}, round {turn}, log-likelihood {log_likelihood:,.2f}")
 
-        found = mixture.fit(panel, process, transitions=transitions, told=None if progress is None else searching)
+        search = None if progress is None else searching
+        found = mixture.fit(panel, process, transitions=transitions, told=search, checkpoint=kept)
     if not options.bootstrap:
         return found.fit
     with _drawing(screen) as told:
-        again = bootstrapped_types(
-            mixture, panel, process, found, mover, draws=options.bootstrap, seed=options.seed, told=told
-        )
+        asked: dict[str, Any] = {"draws": options.bootstrap, "seed": options.seed, "told": told, "checkpoint": kept}
+        again = bootstrapped_types(mixture, panel, process, found, mover, **asked)
     return again.kept_in(found.fit)
 
 

@@ -11,7 +11,7 @@ from revealed.cli.data import open_choices
 from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import columns_of, nests_of, numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Choices, FileOptions, Json, ModelOptions, Report, RoleOptions, RunOptions
-from revealed.cli.results import going_on, require_writable, write_report
+from revealed.cli.results import going_on, going_on_later, require_writable, write_report
 from revealed.cli.screen import Screen, remark
 from revealed.errors import SpecificationError, nearest
 
@@ -66,13 +66,8 @@ def fit(
     with screen.working(f"Reading {choices}"):
         log = open_choices(choices, file, roles, attributes, stream=run.stream)
     kept = None if run.checkpoint is None else going_on(run.checkpoint, f"{bound!r} of {choices}")
-    try:
-        with screen.working("Fitting") as progress:
-            fitted = bound.fit(log, progress=progress, **how(run, kept))
-    except KeyboardInterrupt:
-        if kept:
-            remark(f"The same command goes on from {run.checkpoint}")
-        raise
+    with going_on_later(kept), screen.working("Fitting") as progress:
+        fitted = bound.fit(log, progress=progress, **how(run, kept))
     summary = fitted.summary(both_errors=both_errors)
     screen.show(summary)
     if out is not None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,17 @@ def going_on(path: Path, about: str) -> Checkpoint:
     if len(kept):
         remark(f"Going on from {path}")
     return kept
+
+
+@contextmanager
+def going_on_later(kept: Checkpoint | None) -> Iterator[None]:
+    """Say on an interrupt how to go on, if anything was written down."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if kept:
+            remark(f"The same command goes on from {kept.path}")
+        raise
 
 
 def write_json(path: Path | None, data: Mapping[str, Any]) -> None:

@@ -1,6 +1,6 @@
 """Evidence objects, Gaussians in natural parameters, the Newton driver. Imports engine and choices."""
 
-from revealed.evidence.checkpoint import Checkpoint
+from revealed.evidence.checkpoint import Checkpoint, fingerprint
 from revealed.evidence.evidence import Detail, Evidence, Ledger, Tally
 from revealed.evidence.exact import ExactSum
 from revealed.evidence.gaussian import Gaussian
@@ -21,5 +21,6 @@ __all__ = [
     "Sample",
     "Status",
     "Tally",
+    "fingerprint",
     "maximise",
 ]

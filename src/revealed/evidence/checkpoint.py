@@ -6,7 +6,9 @@ The file has numbers by name and says what they are of; it is written whole or n
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +18,15 @@ from revealed.errors import DataError, Problem, SpecificationError
 from revealed.files import write_whole
 
 _VERSION = 1
+
+
+def fingerprint(arrays: Iterable[np.ndarray | None]) -> str:
+    """Return twelve characters that tell data from others, for what a checkpoint is about: kinds, shapes, numbers."""
+    found = blake2b(digest_size=6)
+    for array in arrays:
+        found.update(b"none" if array is None else f"{array.dtype.str} {array.shape}".encode())
+        found.update(b"" if array is None else np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()
 
 
 @dataclass(eq=False)

@@ -1,23 +1,30 @@
 """The bootstrap by person: transitions and rewards estimated again from persons drawn again. Imports its own room.
 
 For what the information does not know: that transitions were estimated (all estimators), that behaviour was (two-step).
+
+Estimates of a draw follow from its number and the seed, and all else from its estimates. So a checkpoint has nothing
+but estimates, and a bootstrap that was interrupted and gone on with is the same to the last bit.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float, Int
 
 from revealed.errors import DataError, SpecificationError
-from revealed.models.dynamic.draws import Draws
+from revealed.evidence import Checkpoint
+from revealed.models.dynamic.draws import Drawn, Draws
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.likelihood import Seen
 from revealed.models.dynamic.model import LEFT_OUT, DynamicModel
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.reward import LinearReward
+from revealed.models.dynamic.solve import solved
 from revealed.models.dynamic.transitions import EstimatedTransitions
 
 #: Estimates transitions from a panel, or None where they are known.
@@ -30,17 +37,17 @@ Told = Callable[[int, int], None]
 
 @dataclass(frozen=True, eq=False)
 class Bootstrap:
-    """Fits to persons drawn again.
+    """Estimates from persons drawn again.
 
     Parameters
     ----------
-    fits : tuple of DynamicFit
+    fits : tuple of Drawn
         Those that converged.
     failed : int
-        Refits that did not, which are left out.
+        Those that did not, which are left out.
     """
 
-    fits: tuple[DynamicFit, ...]
+    fits: tuple[Drawn, ...]
     failed: int
 
     @property
@@ -58,14 +65,14 @@ class Bootstrap:
         moved = any(_differ(one.process, fit.process) for one in self.fits)
         types = fit.types
         if types is not None:
-            both = np.array([[*one.params, *one.types.shares[:-1]] for one in self.fits if one.types is not None])
+            both = np.array([[*one.params, *one.shares[:-1]] for one in self.fits if one.shares is not None])
             spread = np.atleast_2d(np.cov(both, rowvar=False))
             types = replace(types, covariances={**types.covariances, BOOTSTRAP: spread})
         draws = Draws(
             self.params,
             tuple(one.process.transitions for one in self.fits) if moved else None,
             self.failed,
-            np.array([one.types.shares for one in self.fits if one.types is not None]) if fit.types else None,
+            np.array([one.shares for one in self.fits if one.shares is not None]) if fit.types else None,
             tuple(one.solution for one in self.fits),
         )
         remarks = fit.remarks
@@ -92,6 +99,7 @@ def bootstrapped(
     seed: int = 0,
     start: DynamicFit | None = None,
     told: Told | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Bootstrap:
     """Fit again and again to persons drawn with replacement.
 
@@ -108,6 +116,8 @@ def bootstrapped(
         A fit to start each from, which saves time.
     told : callable, optional
         Told of progress.
+    checkpoint : Checkpoint, optional
+        Where the estimates of each draw are noted, and known from; it is for the caller to say that it is done.
 
     Raises
     ------
@@ -116,46 +126,98 @@ def bootstrapped(
     """
     model.require(process)
     linear, _ = model.bound(panel, process)  # once: what a formula stands for does not depend on who is drawn
+    return again(panel, process, mover, _Linear(model, linear, start), draws, seed, told, checkpoint)
 
-    def fitted(drawn: Panel, world: DecisionProcess, found: EstimatedTransitions | None) -> DynamicFit:
-        seen = Seen.of(drawn, world)
-        estimated = model.estimated(drawn, world, linear, seen, near=start)
-        return model.conclude(drawn, world, linear.counting(world, seen.by_state), seen, estimated, found)
 
-    return again(panel, process, mover, fitted, draws, seed, told)
+@runtime_checkable
+class Estimator(Protocol):
+    """What is estimated from persons drawn again, as numbers that a checkpoint can hold."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are."""
+
+    def numbers(self, drawn: Panel, world: DecisionProcess) -> Float[np.ndarray, " size"] | None:
+        """Return the estimates; None where there are none."""
+
+    def drawn(self, numbers: Float[np.ndarray, " size"], world: DecisionProcess) -> Drawn:
+        """Return what the estimates tell."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Linear:
+    """Rewards by a formula: the parameters are the numbers."""
+
+    model: DynamicModel
+    linear: LinearReward
+    start: DynamicFit | None
+
+    @property
+    def size(self) -> int:
+        return len(self.linear.names)
+
+    def numbers(self, drawn: Panel, world: DecisionProcess) -> Float[np.ndarray, " size"] | None:
+        maximum = self.model.estimated(drawn, world, self.linear, Seen.of(drawn, world), near=self.start).maximum
+        return maximum.params if maximum.status.sound else None
+
+    def drawn(self, numbers: Float[np.ndarray, " size"], world: DecisionProcess) -> Drawn:
+        return drawn_of(numbers, world, self.linear, self.start)
+
+
+def drawn_of(
+    params: Float[np.ndarray, " K"],
+    world: DecisionProcess,
+    linear: LinearReward,
+    near: DynamicFit | None,
+    shares: Float[np.ndarray, " types"] | None = None,
+) -> Drawn:
+    """Return what a draw tells. Solved from a fit's values, not from where its estimation ended: that nobody noted."""
+    start = None if near is None or world.horizon is not None else near.solution.value
+    return Drawn(params, world, linear, solved(world, linear.of(params), start), shares)
 
 
 def again(
     panel: Panel,
     process: DecisionProcess,
     mover: Mover,
-    fitted: Callable[[Panel, DecisionProcess, EstimatedTransitions | None], DynamicFit],
+    estimator: Estimator,
     draws: int,
     seed: int,
     told: Told | None,
+    checkpoint: Checkpoint | None,
 ) -> Bootstrap:
     """Return what any estimator finds in persons drawn again; see :func:`bootstrapped`."""
     if draws < 2 or panel.n_persons < 2:
         raise SpecificationError(f"a bootstrap needs two draws and two persons: {draws}, {panel.n_persons}")
-    fits, failed = [], 0
+    fits: list[Drawn] = []
     for number, drawn in enumerate(redrawn(panel, draws, seed), 1):
-        try:
-            found = None if mover is None else mover(drawn)
-            world = process if found is None else replace(process, transitions=found.matrices)
-            fit = fitted(drawn, world, found)
-        except DataError:  # an action that nobody drawn took, or a formula with nothing to tell
-            fit = None
-        if fit is None or not fit.status.sound:
-            failed += 1
-        else:
-            fits.append(fit)
+        found = _drawn(drawn, process, mover, estimator, f"draw {number}", checkpoint)
+        if found is not None:
+            fits.append(found)
         if told is not None:
             told(number, draws)
     if len(fits) < 2:
         raise SpecificationError(
             f"only {len(fits)} of {draws} refits converged: the panel is too small for a bootstrap"
         )
-    return Bootstrap(tuple(fits), failed)
+    return Bootstrap(tuple(fits), draws - len(fits))
+
+
+def _drawn(
+    drawn: Panel, process: DecisionProcess, mover: Mover, estimator: Estimator, name: str, checkpoint: Checkpoint | None
+) -> Drawn | None:
+    """Return what a draw tells, from its estimates if a checkpoint has them; None where it tells nothing."""
+    numbers = None if checkpoint is None else checkpoint.known(name, estimator.size)
+    if numbers is not None and np.isnan(numbers).any():
+        return None
+    try:
+        world = process if mover is None else replace(process, transitions=mover(drawn).matrices)
+        found = estimator.numbers(drawn, world) if numbers is None else numbers
+    except DataError:  # an action that nobody drawn took, or a formula with nothing to tell
+        found = None
+    if checkpoint is not None and numbers is None:
+        checkpoint.note(name, np.full(estimator.size, np.nan) if found is None else found)
+    return None if found is None else estimator.drawn(found, world)
 
 
 def _differ(one: DecisionProcess, other: DecisionProcess) -> bool:

@@ -25,9 +25,10 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from revealed.errors import SpecificationError
-from revealed.models.dynamic.bootstrap import Bootstrap, Mover, again
+from revealed.evidence import Checkpoint
+from revealed.models.dynamic.bootstrap import Bootstrap, Mover, again, drawn_of
 from revealed.models.dynamic.bootstrap import Told as ToldOfDraws
-from revealed.models.dynamic.draws import TypeShares
+from revealed.models.dynamic.draws import Drawn, TypeShares
 from revealed.models.dynamic.fit import DynamicFit
 from revealed.models.dynamic.likelihood import Seen, require_fit
 from revealed.models.dynamic.model import DynamicModel, Estimated, Near
@@ -114,6 +115,7 @@ class UnobservedTypes:
         *,
         transitions: EstimatedTransitions | None = None,
         told: Told | None = None,
+        checkpoint: Checkpoint | None = None,
     ) -> TypesFit:
         """Estimate shares and rewards.
 
@@ -126,6 +128,9 @@ class UnobservedTypes:
             Where its transitions were estimated, for the likelihood of the moves and remarks.
         told : callable, optional
             Told of the start, the round and the log-likelihood.
+        checkpoint : Checkpoint, optional
+            Where it is noted how high each start came, and known from: of the starts noted only the best is climbed
+            again, which comes to the same to the last bit. It is for the caller to say that it is done.
 
         Raises
         ------
@@ -147,23 +152,9 @@ class UnobservedTypes:
         search = _Search(self, panel, process)
         rng = np.random.default_rng(self.seed)
         starts = [rng.dirichlet(np.full(self.types, 0.5), panel.n_persons) for _ in range(self.starts)]
-        found = [search.climbed(start, number, told) for number, start in enumerate(starts)]
-        best = max(found, key=lambda one: one.trail[-1])
-        near = sum(one.trail[-1] > best.trail[-1] - _SAME for one in found)
+        best, ends = search.highest(starts, told, checkpoint)
+        near = sum(end > max(ends) - _SAME for end in ends)
         return self._concluded(panel, search.fit_of(best, transitions), best, near)
-
-    def near(
-        self,
-        start: TypesFit,
-        panel: Panel,
-        process: DecisionProcess,
-        transitions: EstimatedTransitions | None = None,
-    ) -> TypesFit:
-        """Estimate from choices that differ little, from where others ended: one climb, and types keep their order."""
-        search = _Search(self, panel, process, start.fit.linear)
-        posterior, _ = _parts(_by_type(start.fit.solution, panel, self.types), start.shares)
-        best = search.climbed(posterior, 0, None, start.fit)
-        return self._concluded(panel, search.fit_of(best, transitions), best, 1)
 
     def _concluded(self, panel: Panel, fit: DynamicFit, best: _Climb, near: int) -> TypesFit:
         shares, tau = best.shares, best.posterior
@@ -199,6 +190,7 @@ def bootstrapped_types(
     draws: int = 200,
     seed: int = 0,
     told: ToldOfDraws | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> Bootstrap:
     """Fit types again and again to persons drawn with replacement, from where those of all persons ended.
 
@@ -209,11 +201,37 @@ def bootstrapped_types(
     SpecificationError
         For fewer than two draws or persons.
     """
+    return again(panel, process, mover, _TypesAgain(mixture, start), draws, seed, told, checkpoint)
 
-    def fitted(drawn: Panel, world: DecisionProcess, found: EstimatedTransitions | None) -> DynamicFit:
-        return mixture.near(start, drawn, world, found).fit
 
-    return again(panel, process, mover, fitted, draws, seed, told)
+@dataclass(frozen=True, eq=False)
+class _TypesAgain:
+    """Estimates from where those of all persons ended: one climb, and types keep their order; parameters, then shares.
+
+    Parameters
+    ----------
+    mixture : UnobservedTypes
+    start : TypesFit
+    """
+
+    mixture: UnobservedTypes
+    start: TypesFit
+
+    @property
+    def size(self) -> int:
+        return len(self.start.fit.params) + len(self.start.shares)
+
+    def numbers(self, drawn: Panel, world: DecisionProcess) -> Float[np.ndarray, " size"] | None:
+        search = _Search(self.mixture, drawn, world, self.start.fit.linear)
+        posterior, _ = _parts(_by_type(self.start.fit.solution, drawn, self.mixture.types), self.start.shares)
+        best = search.climbed(posterior, 0, None, self.start.fit)
+        sound = best.converged and best.found.maximum.status.sound
+        return np.concatenate([best.found.params, best.shares]) if sound else None
+
+    def drawn(self, numbers: Float[np.ndarray, " size"], world: DecisionProcess) -> Drawn:
+        fit = self.start.fit
+        params, shares = np.split(numbers, [len(fit.params)])
+        return drawn_of(params, with_types(world, len(shares)), fit.linear, fit, shares)
 
 
 @dataclass(frozen=True, eq=False)
@@ -241,6 +259,27 @@ class _Search:
             self.linear, self.seen = self.mixture.model.bound(self.many, self.wide)
         else:
             self.linear, self.seen = self.read, Seen.of(self.many, self.wide)
+
+    def highest(
+        self, starts: list[Float[np.ndarray, "P types"]], told: Told | None, checkpoint: Checkpoint | None
+    ) -> tuple[_Climb, list[float]]:
+        """Return the climb that came highest, and how high each came."""
+        best: tuple[int, _Climb] | None = None
+        ends: list[float] = []
+        for number, start in enumerate(starts):
+            end = None if checkpoint is None else checkpoint.known(f"start {number}", 1)
+            if end is None:
+                climb = self.climbed(start, number, told)
+                end = np.array(climb.trail[-1:])
+                if not ends or end[0] > max(ends):
+                    best = number, climb
+                if checkpoint is not None:
+                    checkpoint.note(f"start {number}", end)
+            ends.append(float(end[0]))
+        place = ends.index(max(ends))
+        if best is None or best[0] != place:  # it came there before an interrupt
+            return self.climbed(starts[place], place, told), ends
+        return best[1], ends
 
     def climbed(
         self,
