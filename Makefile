@@ -1,7 +1,7 @@
 # Everything a contributor runs. Needs Python 3.11 or later and make; the rest is installed on first use and reused.
 #
 #   make            the package with all extras and the developer tools, in .venv
-#   make demo       what the package does, on real travellers' choices (installs only what it needs)
+#   make demo       what the package does, on real choices; a service and its console (installs only what it needs)
 #   make test       every check: format, lint, types, import contract, tests, documentation
 #   make bench      ours against the peers, in one run (make bench-logit, bench-scale, ... run one part)
 #   make docs       the documentation site, in site/
@@ -23,7 +23,8 @@ MARKETS := .venv-bench-blp
 .NOTPARALLEL:
 .PHONY: install demo test lint format-check lint-check types imports tests docs postgres chromium curl \
         bench bench-logit bench-nested bench-mixed bench-scale bench-threads bench-update bench-bandits bench-regret bench-slate \
-        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards bench-blp bench-serve format clean
+        bench-offpolicy bench-delay bench-layout bench-coldstart bench-dynamic bench-membership bench-rewards bench-blp bench-serve bench-capacity \
+        format clean
 
 # ---- set-up: a stamp per kind of installation, renewed when the pins or the package's metadata change ---------------
 
@@ -33,8 +34,8 @@ $(VENV)/.made: constraints.txt .ci/make-venv .ci/find-python
 	@touch $@
 
 $(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
-	@echo "Installing the package and its plots"
-	@$(BIN)/python $(INSTALL) $(PINNED) -e '.[plots]'
+	@echo "Installing the package, its plots and its service"
+	@$(BIN)/python $(INSTALL) $(PINNED) -e '.[plots,serve]'
 	@touch $@
 
 $(VENV)/.all: $(VENV)/.made pyproject.toml constraints.txt
@@ -70,7 +71,7 @@ install: $(VENV)/.all
 	@echo "Ready: $(BIN)/revealed --help"
 
 demo: $(VENV)/.core
-	@$(BIN)/revealed demo
+	@$(BIN)/revealed demo --service 12
 
 # ---- checks ---------------------------------------------------------------------------------------------------------
 
@@ -117,7 +118,7 @@ format: $(VENV)/.all
 
 bench: bench-logit bench-nested bench-mixed bench-update bench-threads bench-scale \
        bench-bandits bench-regret bench-slate bench-offpolicy bench-delay bench-layout bench-coldstart \
-       bench-dynamic bench-blp bench-rewards bench-membership bench-serve
+       bench-dynamic bench-blp bench-rewards bench-membership bench-serve bench-capacity
 
 bench-logit: $(VENV)/.all $(PEERS)/.made
 	@$(BIN)/python -m bench.logit --peers $(PEERS)/bin/python
@@ -147,7 +148,7 @@ bench-rewards: $(VENV)/.all
 	@$(BIN)/python -m bench.rewards
 	@$(BIN)/python -m bench.rewards_buses
 
-bench-delay bench-layout bench-coldstart bench-membership bench-serve: bench-%: $(VENV)/.all
+bench-delay bench-layout bench-coldstart bench-membership bench-serve bench-capacity: bench-%: $(VENV)/.all
 	@$(BIN)/python -m bench.$*
 
 clean:

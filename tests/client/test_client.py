@@ -70,6 +70,8 @@ def test_everything_a_client_asks_is_answered_by_a_service(tmp_path) -> None:
         looked_up = client.decision("visit/1")
         assert (looked_up.decision, looked_up.person, looked_up.shown) == (first.decision, "ann/b?", first.shown)
         assert [outcome.reward for outcome in looked_up.outcomes] == [1.0]
+        assert looked_up.explanation is not None
+        assert [one.label for one in looked_up.explanation.contributions] == first.shown
         (policy,) = client.policies()
         assert (policy.name, policy.specification["business"]["fallback"]) == ("offers", ["news"])
         assert client.forget("ann/b?") == 1

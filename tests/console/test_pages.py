@@ -15,7 +15,8 @@ from revealed.serve.console.learned import PAGE, effects_of
 from revealed.serve.console.now import MOST, now_of
 from revealed.serve.console.sampling import STRETCHES
 from revealed.serve.console.shown import duration
-from revealed.serve.console.why import Recomputed, recomputed
+from revealed.serve.explaining import explained
+from revealed.serve.explanation import Explanation
 from revealed.store.open import open_store
 from revealed.store.protocol import DecisionRow
 from tests.console.test_guard import run, token_of
@@ -174,14 +175,14 @@ def test_a_decision_is_computed_again_by_its_version_and_by_no_other_in_its_name
     policy = policy_of(kept.state)
     row = store.decisions_before(10**9, 1)[0][1]
     store.close()
-    again = recomputed(policy, row)
-    assert isinstance(again, Recomputed)
+    again = explained(policy, kept.lesson, row)
+    assert isinstance(again, Explanation)
     assert not again.same
     assert again.agrees is None
     assert sum(one.chance for one in again.candidates) == pytest.approx(1.0)
     believed = {one.label: one.score for one in again.candidates}
     shown = json.loads(row.shown)[0]
-    assert sum(part.adds for part in again.parts) == pytest.approx(believed[shown])
+    assert sum(part.adds for part in again.contributions[0].parts) == pytest.approx(believed[shown])
     effects = effects_of(policy, "", "", 1)
     assert effects.found == policy.space.n_params <= PAGE
     k = policy.space.names.index(effects.effects[0].feature)

@@ -51,6 +51,9 @@ class Decision:
     marginals: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        single = len(self.shown) == 1 and self.propensities == (self.propensity,) and not self.marginals
+        if single and 0 < self.propensity <= 1:
+            return  # what services make by the thousand
         if not self.shown:
             raise SpecificationError(f"decision {self.decision!r} shows nothing; a decision shows at least one thing")
         if len(self.shown) == 1 and not self.propensities:

@@ -14,8 +14,10 @@ import typer
 from revealed.cli.datasets import export_log
 from revealed.cli.demo_buses import Outlook, chapter_on_buses, look_ahead
 from revealed.cli.demo_policy import SPECIFICATION, Lesson, chapter_of, learn_a_policy
+from revealed.cli.demo_service import chapter_on_service, look_around, somebody_looks, stay_open, store_service
 from revealed.cli.options import Json
 from revealed.cli.screen import Screen
+from revealed.cli.serve import require_service
 from revealed.errors import MissingExtraError, OutputError
 
 if TYPE_CHECKING:
@@ -49,19 +51,38 @@ class _Findings:
     lesson: Lesson
     outlook: Outlook
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return JSON-ready data."""
+        return {
+            "fit": self.fit.summary().to_dict(),
+            "willingness_to_pay": self.worth.to_dict(),
+            "elasticities": self.elasticities.to_dict(),
+            "whatif": self.dearer.to_dict(),
+            "validation": self.validation.to_dict(),
+            "policy": self.lesson.to_dict(),
+            "over_time": self.outlook.to_dict(),
+        }
+
 
 def demo(
     output: Annotated[Path, typer.Option(help="The folder for what it writes.", metavar="FOLDER")] = Path(
         "demo-output"
     ),
+    service: Annotated[
+        float,
+        typer.Option(help="Then let a service decide for a simulated store, for so many seconds; 0: not.", min=0),
+    ] = 0.0,
     json: Json = False,
 ) -> None:
     """Show what the package does, on the choices of real travellers; takes seconds.
 
-    Writes the data, the fit, a report and pictures, and tells how to do the same with your own file.
+    Writes the data, the fit, a report and pictures, and tells how to do the same with your own file. With --service
+    it ends with the service's console open, until Ctrl-C; without a terminal it opens the pages itself, and ends.
     """
     from revealed.choices.datasets import swissmetro
 
+    if service:
+        require_service()
     screen = Screen(json)
     _make_folder(output)
     with screen.working("Reading, fitting, trying out"):
@@ -72,20 +93,29 @@ def demo(
     with screen.working("Drawing"):
         pictures, without = _pictures(found)
         files = _write(output, log, found, story, pictures)
-    screen.say(_farewell(output, without))
-    screen.document(
-        {
-            "fit": found.fit.summary().to_dict(),
-            "willingness_to_pay": found.worth.to_dict(),
-            "elasticities": found.elasticities.to_dict(),
-            "whatif": found.dearer.to_dict(),
-            "validation": found.validation.to_dict(),
-            "policy": found.lesson.to_dict(),
-            "over_time": found.outlook.to_dict(),
-            "files": [str(file) for file in files],
-            "command": _command(output),
-        }
-    )
+    told = found.to_dict() | {"files": [str(file) for file in files], "command": _command(output)}
+    if service:
+        told["service"] = serve_a_store(output, screen, service, _farewell(output, without))
+    else:
+        screen.say(_farewell(output, without))
+    screen.document(told)
+
+
+def serve_a_store(folder: Path, screen: Screen, seconds: float, farewell: str) -> dict[str, Any]:
+    """Let a service decide, tell of it, take leave, and end with its console; return what a machine is told of it."""
+    pictures: list[Path] = []
+    with store_service(folder) as service:
+        with screen.working("Deciding for a simulated store"):
+            found = service.visited(seconds)
+        screen.say()
+        screen.show(chapter_on_service(found, 8))
+        screen.say(farewell)
+        if somebody_looks(screen):
+            stay_open(service, screen, _program())
+        else:
+            pictures = look_around(service, screen)
+    screen.say("The service has ended.")
+    return found.to_dict() | {"address": service.address, "pictures": [str(picture) for picture in pictures]}
 
 
 def _find_out(log: ChoiceLog) -> _Findings:

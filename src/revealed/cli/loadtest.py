@@ -56,11 +56,11 @@ def loadtest(
     options = LoadOptions(seconds, rate, connections, delay, key=key)
     with screen.working("Asking"):
         found = driven(address, Visitors(seed, policy), options)
-    screen.show(_sections(found, options.rate))
+    screen.show(sections_of(found, options.rate))
     screen.document(found.to_dict())
 
 
-def _sections(found: Found, rate: float | None) -> tuple[Section, ...]:
+def sections_of(found: Found, rate: float | None) -> tuple[Section, ...]:
     """Return how fast it went, what was earned and what went wrong."""
     from revealed.answer.table import Column, Table
     from revealed.report.content import Section

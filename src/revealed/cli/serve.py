@@ -48,6 +48,13 @@ def serve(
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="Whose pages may ask in a browser: https://shop.example.", metavar="ORIGIN")
     ] = None,
+    fit: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A saved fit and the choices to ask it about, for what-ifs in the console. Repeat it for several.",
+            metavar="FIT=CHOICES",
+        ),
+    ] = None,
     certificate: Annotated[Path | None, typer.Option(help="For TLS, with its --private-key.")] = None,
     private_key: Annotated[Path | None, typer.Option(help="For TLS.")] = None,
 ) -> None:
@@ -55,7 +62,8 @@ def serve(
 
     revealed serve policy.toml --without-keys
     """
-    _require_installed()
+    require_service()
+    from revealed.serve.console.what_if import fits_of
     from revealed.serve.enrolment import enrol
     from revealed.serve.origins import require_origins
     from revealed.serve.service import ServiceOptions, folder_beside
@@ -66,6 +74,7 @@ def serve(
         raise SpecificationError(f"--without-keys is for this machine alone, not for {host}; leave one of the two out")
     if (certificate is None) != (private_key is None):
         raise SpecificationError("TLS needs both --certificate and --private-key")
+    fits = fits_of(fit)
     learned = policy_in(policy, seed)
     called = name or policy.stem
     opened = open_store(store)
@@ -79,7 +88,9 @@ def serve(
     address = f"{scheme}://{host}:{listening.getsockname()[1]}"
     remark(f"Serving {called} at {address}, its log in {_told(store)}; Ctrl-C ends it")
     remark(f"To look at it: {address}/console/")
-    options = ServiceOptions(rate=rate, stale=stale, open=without_keys, origins=require_origins(allow_origin or ()))
+    options = ServiceOptions(
+        rate=rate, stale=stale, open=without_keys, origins=require_origins(allow_origin or ()), fits=fits
+    )
     encryption = None if certificate is None or private_key is None else (str(certificate), str(private_key))
     Supervisor(store, snapshots or folder_beside(store), listening, options, deciders, remark, encryption).run()
     remark("Ended; what was acknowledged is in the log")
@@ -99,7 +110,7 @@ def keys(
 
     revealed keys --add decide,outcome --note "the shop's page"
     """
-    _require_installed()
+    require_service()
     from dataclasses import replace
 
     from revealed.answer.table import Column, Table
@@ -150,7 +161,8 @@ def _told(store: str) -> str:
     return without_password(store) if is_shared(store) else store
 
 
-def _require_installed() -> None:
+def require_service() -> None:
+    """Raise MissingExtraError where what the service needs is not installed."""
     try:
         import apsw  # noqa: F401
         import httptools  # noqa: F401

@@ -13,19 +13,22 @@ try:
 except ImportError:
     raise MissingExtraError("the client of a service", "client") from None
 
-from revealed.client.answers import DecisionTold, OutcomeTold, PolicyTold, Readiness, StandingTold
+from revealed.client.answers import PolicyTold, Readiness, StandingTold
 from revealed.client.awaiting import AsyncClient
 from revealed.client.blocking import Client
 from revealed.client.failures import RefusedError, ServiceError, UnavailableError
 from revealed.client.retries import Retries
+from revealed.serve.explanation import Contribution, DecisionTold, Explanation, OutcomeTold
 from revealed.serve.messages import Decided, DecideRequest, OutcomeRequest, Refused, Taken
 
 __all__ = [
     "AsyncClient",
     "Client",
+    "Contribution",
     "DecideRequest",
     "Decided",
     "DecisionTold",
+    "Explanation",
     "OutcomeRequest",
     "OutcomeTold",
     "PolicyTold",

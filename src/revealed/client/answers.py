@@ -10,51 +10,6 @@ from typing import Any
 import msgspec
 
 
-class OutcomeTold(msgspec.Struct):
-    """What came of something shown, as the log has it.
-
-    Parameters
-    ----------
-    position : int
-        From 1.
-    reward : float
-    came, received : float
-        When it happened and when it was received, in seconds since 1970 (UTC).
-    """
-
-    position: int
-    reward: float
-    came: float
-    received: float
-
-
-class DecisionTold(msgspec.Struct):
-    """A decision, looked up.
-
-    Parameters
-    ----------
-    decision, policy, version : str
-    made : float
-        In seconds since 1970 (UTC).
-    person : str, optional
-    context : dict
-    shown : list of str
-    propensities : list of float
-        Of each position, given those above.
-    outcomes : list of OutcomeTold
-    """
-
-    decision: str
-    policy: str
-    version: str
-    made: float
-    person: str | None
-    context: dict[str, Any]
-    shown: list[str]
-    propensities: list[float]
-    outcomes: list[OutcomeTold]
-
-
 class PolicyTold(msgspec.Struct):
     """A policy of a service.
 

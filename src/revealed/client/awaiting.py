@@ -10,9 +10,10 @@ from typing import TypeVar
 import httpx
 
 from revealed.client import calls
-from revealed.client.answers import DecisionTold, PolicyTold, Readiness
+from revealed.client.answers import PolicyTold, Readiness
 from revealed.client.failures import UnavailableError
 from revealed.client.retries import TEMPORARY, Attempts, Retries
+from revealed.serve.explanation import DecisionTold
 from revealed.serve.messages import Decided, DecideRequest, OutcomeRequest, Refused, Taken
 
 Found = TypeVar("Found")

@@ -12,10 +12,11 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from revealed.client.answers import DecisionTold, PolicyTold, Readiness
+from revealed.client.answers import PolicyTold, Readiness
 from revealed.client.failures import RefusedError, ServiceError
 from revealed.client.retries import TEMPORARY
 from revealed.errors import SpecificationError
+from revealed.serve.explanation import DecisionTold
 from revealed.serve.messages import (
     DecideBatch,
     Decided,

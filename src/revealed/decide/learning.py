@@ -15,6 +15,7 @@ from revealed.decide.prior import MetaPrior, meta_prior, meta_prior_by_moments, 
 from revealed.decide.slates import learned_slates
 from revealed.errors import DataError, Problem, SpecificationError
 from revealed.models.glm.features import FeatureSpace, Rows
+from revealed.models.glm.features.knowing import knowing
 
 if TYPE_CHECKING:
     from revealed.decide.policy import LearningPolicy
@@ -30,7 +31,7 @@ def learn_from(policy: LearningPolicy, outcomes: Feedback, now: Moment | None) -
     if not answered.n_rows:
         raise DataError(outcomes.source, [Problem("no row has an answer yet", "learn when some have come")])
     catalogue = policy.catalogue.met(answered)
-    rows, space = policy.space.grow_from_columns(fields_of(policy.space, answered))
+    rows, space = _grown(policy, answered)
     model = policy.model
     if space.n_params > model.n_params:
         model = model.extended(*policy.prior_of(space.groups_since(model.n_params)))
@@ -58,6 +59,19 @@ def learn_from(policy: LearningPolicy, outcomes: Feedback, now: Moment | None) -
     return replace(policy, slates=learned_slates(policy, answered))
 
 
+def _grown(policy: LearningPolicy, feedback: Feedback) -> tuple[Rows, FeatureSpace]:
+    """Return the features of what was shown, and the space that has met it.
+
+    An option of a layout has a parameter for each label of the context as soon as that was met with any option: layouts
+    are decided together (:mod:`revealed.decide.many`) where none of them lacks a parameter.
+    """
+    rows, space = policy.space.grow_from_columns(fields_of(policy.space, feedback))
+    if policy.specification.layout is not None:
+        space = knowing(space, policy.specification.layout.slots)
+        rows = replace(rows, n_params=space.n_params)
+    return rows, space
+
+
 def _with_late_answers(
     policy: LearningPolicy, late: LateAnswers, outcomes: Feedback, now: Moment | None
 ) -> LearningPolicy:
@@ -67,7 +81,7 @@ def _with_late_answers(
     if len(arrivals.new):
         made = outcomes.take(arrivals.new)
         catalogue = catalogue.met(made)
-        rows, space = space.grow_from_columns(fields_of(space, made))
+        rows, space = _grown(policy, made)
     if space.n_params > policy.model.n_params:
         late = late.extended(*policy.prior_of(space.groups_since(policy.model.n_params)))
     prior, some = policy.prior, len(arrivals.told.tickets) > 0

@@ -6,12 +6,13 @@ decisions share what can be shared (:mod:`revealed.decide.explore.crossed`); all
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from revealed.choices.policy import Decision
 from revealed.decide.explore.crossed import Crossed, CrossedOutlook
@@ -20,13 +21,15 @@ from revealed.decide.showing import SINGLES
 from revealed.errors import RevealedError
 from revealed.models.glm.features.crossing import Candidates, Crossing
 
+Chances = Float[np.ndarray, "requests candidates"]
+
 #: Sets of candidates whose part is kept.
 _KNOWN = 64
 #: The most numbers that a set's part of a pool may take: 64 MiB.
 _MOST_CELLS = 1 << 23
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Request:
     """A decision that is wanted; see :meth:`LearningPolicy.decide` for the parameters."""
 
@@ -66,6 +69,36 @@ class Desk:
         to rounding.
         """
         found: list[Decision | RevealedError | None] = [None] * len(requests)
+        version = self.policy.version
+        for some, known, outlook in self._alike(requests):
+            choices = self.policy.explorer.choose_many_by(outlook, outlook.numbers)
+            told = zip(some, choices.actions.tolist(), choices.propensities.tolist(), strict=True)
+            for place, action, chance in told:
+                found[place] = Decision((known.labels[action],), chance, version, requests[place].seed, (chance,))
+        return [self._alone(request) if one is None else one for one, request in zip(found, requests, strict=True)]
+
+    def chances(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], tuple[str, ...], Chances]]:
+        """Yield how likely each candidate is shown, with the very random numbers that each request would be decided by.
+
+        Parameters
+        ----------
+        requests : sequence of Request
+
+        Yields
+        ------
+        places : list of int
+            Requests for one thing out of the same candidates. Those that are none of these are left to
+            :meth:`LearningPolicy.decide`'s way: :meth:`~.showing.Showing.given_above`.
+        labels : tuple of str
+        chances : ndarray of float64, shape (places, candidates)
+        """
+        for some, known, outlook in self._alike(requests):
+            yield some, known.labels, self.policy.explorer.probabilities_many_by(outlook)
+
+    # ---- how ------------------------------------------------------------------------------------------------------
+
+    def _alike(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], _Set, CrossedOutlook]]:
+        """Yield the requests that share candidates, and the outlook on them; odd ones are of no group."""
         groups: dict[Hashable, list[int]] = {}
         for place, request in enumerate(requests):
             if self._is_usual(request):
@@ -76,10 +109,7 @@ class Desk:
         for key, places in groups.items():
             known = self._set_of(key, requests[places[0]].candidates)
             if known is not None:
-                self._decide_alike(known, requests, places, found)
-        return [self._alone(request) if one is None else one for one, request in zip(found, requests, strict=True)]
-
-    # ---- how ------------------------------------------------------------------------------------------------------
+                yield from self._outlook(known, requests, places)
 
     def _is_usual(self, request: Request) -> bool:
         slate = self.policy.specification.slate
@@ -116,28 +146,19 @@ class Desk:
         crossed = Crossed(policy.explorer.source, part.values, crossing.item, crossing.context, crossing.shape[1])
         return _Set(labels, part, crossed, None if allowed.all() else allowed)
 
-    def _decide_alike(
-        self,
-        known: _Set,
-        requests: Sequence[Request],
-        places: Sequence[int],
-        found: list[Decision | RevealedError | None],
-    ) -> None:
+    def _outlook(
+        self, known: _Set, requests: Sequence[Request], places: Sequence[int]
+    ) -> Iterator[tuple[list[int], _Set, CrossedOutlook]]:
         assert self._crossing is not None
         contexts, odd = self._crossing.contexts([requests[place].context for place in places])
         usual = np.isfinite(contexts).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
         usual[odd] = False
         if not usual.any():
             return
-        some = np.flatnonzero(usual)
-        numbers = np.array([requests[places[at]].seed for at in some.tolist()], dtype=np.int64) + SINGLES
-        outlook = CrossedOutlook(known.crossed, self.policy.model.posterior, contexts[some], numbers, known.allowed)
-        choices = self.policy.explorer.choose_many_by(outlook, numbers)
-        version = self.policy.version
-        told = zip(some.tolist(), choices.actions.tolist(), choices.propensities.tolist(), strict=True)
-        for at, action, chance in told:
-            place = places[at]
-            found[place] = Decision((known.labels[action],), chance, version, requests[place].seed, (chance,))
+        some = [places[at] for at in np.flatnonzero(usual).tolist()]
+        numbers = np.array([requests[place].seed for place in some], dtype=np.int64) + SINGLES
+        posterior = self.policy.model.posterior
+        yield some, known, CrossedOutlook(known.crossed, posterior, contexts[usual], numbers, known.allowed)
 
     def _alone(self, request: Request) -> Decision | RevealedError:
         try:

@@ -78,7 +78,7 @@ class LearningPolicy:
             For a formula, a name or a number that cannot be.
         """
         columns = FeedbackColumns.named(None, specification.log)
-        space = specification.features.space()
+        space = specification.space()
         explore, learn = specification.explore, specification.learn
         explorer = Explorer(rule_named(explore.rule, **explore.options), seed, Limits(explore.floor, explore.cap))
         model = BayesianGLM.fresh(
@@ -87,9 +87,9 @@ class LearningPolicy:
             covariance=learn.covariance,
             groups=space.groups if learn.covariance == "grouped" else None,
             mean=learn.mean,
-            variance=learn.variance,
+            variance=np.array(specification.variances(space.group_names))[space.groups],
         )
-        catalogue = Catalogue(columns.action, specification.features.item, {})
+        catalogue = specification.catalogue(columns.action)
         delay = specification.delay
         late = None if delay is None else LateAnswers.fresh(delay, model, learn.batch, learn.keep)
         return cls(specification, columns, space, model, catalogue, explorer, late=late)
@@ -189,8 +189,8 @@ class LearningPolicy:
         """Return the mean and the variance that parameters of some groups start from."""
         if self.prior is not None:
             return self.prior.mean_of(groups), self.prior.variance_of(groups)
-        learn = self.specification.learn
-        return np.full(len(groups), learn.mean), np.full(len(groups), learn.variance)
+        variances = np.array(self.specification.variances(self.space.group_names))
+        return np.full(len(groups), self.specification.learn.mean), variances[groups]
 
     # ---- learning -------------------------------------------------------------------------------------------------
 
@@ -292,7 +292,7 @@ class LearningPolicy:
             FeedbackColumns(**data["columns"]),
             FeatureSpace.from_dict(data["space"]),
             model,
-            Catalogue.from_dict(data["catalogue"]),
+            specification.catalogue(data["catalogue"]["column"], data["catalogue"]["actions"]),
             Explorer.from_dict(data["explorer"]),
             None if data["prior"] is None else MetaPrior.from_dict(data["prior"]),
             tuple(data["logs"]),

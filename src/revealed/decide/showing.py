@@ -75,6 +75,8 @@ class Showing:
         labels = _labels(policy, records)
         slates, business = policy.specification.slate, policy.specification.business
         size = count if count is not None else 1 if slates is None else slates.size
+        if policy.specification.layout is not None and size != 1:
+            raise SpecificationError(f"a layout fills all its slots at once: cannot show {size}; leave the count out")
         unblocked = business.unblocked(labels)
         there = int(np.count_nonzero(unblocked))
         if not 1 <= size <= min(there, PLACES):

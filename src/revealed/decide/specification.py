@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field, fields
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from revealed.decide.business import Business
+from revealed.decide.catalogue import Catalogue
 from revealed.decide.delay.section import Delay
+from revealed.decide.layout.catalogue import LayoutCatalogue
+from revealed.decide.layout.specified import Layout
 from revealed.decide.slate.specified import Slates
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.models.glm.features import FeatureSpace
@@ -140,6 +143,9 @@ class Specification:
         How several things are shown; by default one after the other, each as if it were the only one.
     delay : Delay, optional
         How answers that come late are learned; by default rows without an answer teach nothing.
+    layout : Layout, optional
+        The slots that are filled together, each way to do so an action; by default actions are what logs and candidates
+        name.
     """
 
     features: Features
@@ -149,8 +155,11 @@ class Specification:
     log: Mapping[str, str] = field(default_factory=dict)
     slate: Slates | None = None
     delay: Delay | None = None
+    layout: Layout | None = None
 
     def __post_init__(self) -> None:
+        if self.layout is not None:
+            self._require_layout(self.layout)
         if self.slate is None:
             return
         for name in self.slate.attributes:
@@ -163,6 +172,42 @@ class Specification:
             raise SpecificationError(
                 '[slate] positions = "estimated" needs the column of positions: position = "…" in [log]'
             )
+
+    def _require_layout(self, layout: Layout) -> None:
+        if self.slate is not None:
+            raise SpecificationError(
+                "[layout] fills all slots at once, and [slate] one place after the other; keep one"
+            )
+        rules = self.business
+        layout.require_labels([*rules.blocked, *rules.fallback, *([] if rules.pinned is None else [rules.pinned])])
+        for role in ("decision", "action", "reward", "propensity", "position", "person", "time"):
+            if self.log.get(role, role) in layout.space.names:
+                raise SpecificationError(
+                    f"{self.log.get(role, role)!r} is a slot of [layout] and the log's column of the {role}; give that "
+                    f'column another name in [log]: {role} = "…"'
+                )
+
+    def space(self) -> FeatureSpace:
+        """Return the feature space, which has seen nothing yet but the options of a layout."""
+        return self.features.space() if self.layout is None else self.layout.feature_space(self.features)
+
+    def catalogue(self, column: str, met: Mapping[str, Any] | None = None) -> Catalogue:
+        """Return what can be shown: what was met, or all layouts.
+
+        Parameters
+        ----------
+        column : str
+            What the field of an action's label is called.
+        met : mapping from label to its attributes, optional
+        """
+        if self.layout is None:
+            return Catalogue(column, self.features.item, met or {})
+        return LayoutCatalogue.of(column, self.layout)
+
+    def variances(self, groups: Sequence[str]) -> list[float]:
+        """Return the variance that the parameters of some groups of features start from."""
+        known = {} if self.layout is None else self.layout.variances(self.features)
+        return [known.get(name, self.learn.variance) for name in groups]
 
     @classmethod
     def read(cls, path: str | PathLike[str]) -> Specification:
@@ -192,7 +237,7 @@ class Specification:
         for name in data:
             if name not in sections:
                 raise SpecificationError(f"a policy has no section [{name}]; {nearest(name, sections)}")
-        if "features" not in data:
+        if "features" not in data and "layout" not in data:
             raise SpecificationError("a policy needs a section [features], with a formula or with fields")
         log = dict(data.get("log", {}))
         for role, column in log.items():
@@ -206,12 +251,13 @@ class Specification:
             log,
             _section(Slates, "slate", data) if "slate" in data else None,
             _section(Delay, "delay", data) if "delay" in data else None,
+            _section(Layout, "layout", data) if "layout" in data else None,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_dict` reads."""
         data = {key: value for key, value in asdict(self).items() if value is not None}
-        for name in ("features", "business", "slate", "delay"):
+        for name in ("features", "business", "slate", "delay", "layout"):
             if name in data:
                 data[name] = {key: value for key, value in data[name].items() if value is not None}
         return data

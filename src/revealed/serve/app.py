@@ -11,7 +11,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -31,11 +31,22 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
+Headers = list[tuple[bytes, bytes]]
+
+#: The paths of the hot routes.
+DECIDE, DECIDE_BATCH, OUTCOME, OUTCOME_BATCH = HOT = (
+    "/v1/decide",
+    "/v1/decide/batch",
+    "/v1/outcome",
+    "/v1/outcome/batch",
+)
 JSON, MSGPACK = b"application/json", b"application/msgpack"
+_TYPES = {form: (b"content-type", form) for form in (JSON, MSGPACK)}
+_NO_MORE: Headers = []
 #: The most text a client may give as an id, a person or a label.
 _LONGEST = 1024
 #: Bytes of a body that one piece of what comes holds.
-_SHORT = 16_384
+SHORT = 16_384
 
 
 @dataclass(frozen=True)
@@ -65,17 +76,34 @@ class BadRequestError(Exception):
         self.status, self.reason = status, reason
 
 
-@dataclass(frozen=True)
-class _Route:
+class Reply(NamedTuple):
+    """What is answered over HTTP.
+
+    Parameters
+    ----------
+    status : int
+    headers : list of pairs of bytes
+    content : bytes
+    """
+
+    status: int
+    headers: Headers
+    content: bytes
+
+
+class _Route(NamedTuple):
     """A hot route: what it takes, which scope it needs, what answers it."""
 
     kind: type[Any]
     scope: str
-    answer: Callable[[Any], Awaitable[Any]]
+    answer: Callable[[Any, Callable[[Any], None]], None]
 
 
 class Service:
     """The application.
+
+    Its hot routes go from bytes to a callback, so that a connection that has a request whole (:mod:`.connection`) can
+    have it answered without a task of its own; as an ASGI application it does the same.
 
     Parameters
     ----------
@@ -89,49 +117,97 @@ class Service:
 
     def __init__(self, line: Line, gate: Gate | None, others: Application, limits: Limits | None = None) -> None:
         self.line, self.gate, self.others, self.limits = line, gate, others, limits or Limits()
-        self._routes = {
-            "/v1/decide": _Route(DecideRequest, "decide", self._decide),
-            "/v1/decide/batch": _Route(DecideBatch, "decide", self._decide_batch),
-            "/v1/outcome": _Route(OutcomeRequest, "outcome", self._outcome),
-            "/v1/outcome/batch": _Route(OutcomeBatch, "outcome", self._outcome_batch),
+        self.routes = {
+            DECIDE: _Route(DecideRequest, "decide", self._decide),
+            DECIDE_BATCH: _Route(DecideBatch, "decide", self._decide_batch),
+            OUTCOME: _Route(OutcomeRequest, "outcome", self._outcome),
+            OUTCOME_BATCH: _Route(OutcomeBatch, "outcome", self._outcome_batch),
         }
         self._decoders = {
             (path, form): decoder(route.kind).decode
-            for path, route in self._routes.items()
+            for path, route in self.routes.items()
             for form, decoder in ((JSON, msgspec.json.Decoder), (MSGPACK, msgspec.msgpack.Decoder))
         }
         self._write = {JSON: msgspec.json.Encoder().encode, MSGPACK: msgspec.msgpack.Encoder().encode}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        route = self._routes.get(scope["path"]) if scope["type"] == "http" else None
-        if route is None:
+        path = scope["path"]
+        if scope["type"] != "http" or path not in self.routes:
             await self.others(scope, receive, send)
             return
-        started, form = time.perf_counter(), JSON
+        future: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
+
+        def then(reply: Reply) -> None:
+            if not future.done():  # who asked may have gone
+                future.set_result(reply)
+
+        headers = dict(scope["headers"])
         try:
             if scope["method"] != "POST":
                 raise BadRequestError(405, "send this with POST")
-            headers = dict(scope["headers"])
-            form = _form_of(headers)
-            if self.gate is not None:
-                self.gate.let(headers.get(b"authorization", b"").decode("latin-1"), route.scope)
+            form = self._let(path, headers)
             body = await self._body(headers, receive)
-            status, answer = 200, await route.answer(self._decoded(scope["path"], form, body))
-            if isinstance(answer, Refused):
-                status = 422
-            more: list[tuple[bytes, bytes]] = []
-        except (BadRequestError, GateError, BusyError) as error:
-            status, answer, more = _refusal(error)
+        except (BadRequestError, GateError) as error:
+            then(self._reply(JSON, error))
+        else:
+            self._answer(path, form, body, then)
+        reply = await future
+        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        await send({"type": "http.response.body", "body": reply.content})
+
+    def take(self, path: str, headers: Mapping[bytes, bytes], body: bytes, then: Callable[[Reply], None]) -> None:
+        """Have a POST to one of the hot routes answered: ``then`` is called once, now or later.
+
+        Parameters
+        ----------
+        path : str
+            One of ``routes``.
+        headers : mapping of bytes to bytes
+            By their names in lower case.
+        body : bytes
+            All of it.
+        then : callable
+            Takes the reply.
+        """
+        try:
+            form = self._let(path, headers)
+        except (BadRequestError, GateError) as error:
+            then(self._reply(JSON, error))
+        else:
+            self._answer(path, form, body, then)
+
+    def _let(self, path: str, headers: Mapping[bytes, bytes]) -> bytes:
+        """Return the form of a request that may pass."""
+        form = _form_of(headers)
+        if self.gate is not None:
+            self.gate.let(headers.get(b"authorization", b"").decode("latin-1"), self.routes[path].scope)
+        return form
+
+    def _answer(self, path: str, form: bytes, body: bytes, then: Callable[[Reply], None]) -> None:
+        started = time.perf_counter()
+
+        def told(answer: Any) -> None:
+            then(self._reply(form, answer))
+            self.line.counts.took(time.perf_counter() - started)
+
+        try:
+            self.routes[path].answer(self._decoded(path, form, body), told)
         except Exception as error:  # noqa: BLE001 - one request must not take others with it
+            told(error)
+
+    def _reply(self, form: bytes, answer: Any) -> Reply:
+        """Return an answer, or what is wrong, as it is sent."""
+        status, more = 200, _NO_MORE
+        if isinstance(answer, Refused):
+            status = 422
+        elif isinstance(answer, BadRequestError | GateError | BusyError):
+            status, answer, more = _refusal(answer)
+        elif isinstance(answer, Exception):
             self.line.counts.add("errors", 1)
-            status, answer, more = 500, Refused(f"an error of ours: {type(error).__name__}"), []
+            status, answer = 500, Refused(f"an error of ours: {type(answer).__name__}")
         content = self._write[form](answer)
-        length = str(len(content)).encode()
-        headers_out = [(b"content-type", form), (b"content-length", length), *more]
-        await send({"type": "http.response.start", "status": status, "headers": headers_out})
-        await send({"type": "http.response.body", "body": content})
-        self.line.counts.took(time.perf_counter() - started)
+        return Reply(status, [_TYPES[form], (b"content-length", b"%d" % len(content)), *more], content)
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
@@ -139,7 +215,7 @@ class Service:
         told = headers.get(b"content-length", b"0")
         if told.isdigit() and int(told) > self.limits.body:
             raise self._too_long()
-        if told.isdigit() and 0 < int(told) <= _SHORT:
+        if told.isdigit() and 0 < int(told) <= SHORT:
             return await self._read_all(receive)  # it comes with its header; the connection, too, has its patience
         try:
             async with asyncio.timeout(self.limits.seconds):
@@ -170,24 +246,27 @@ class Service:
 
     # ---- answering ------------------------------------------------------------------------------------------------
 
-    async def _decide(self, request: DecideRequest) -> Any:
+    def _decide(self, request: DecideRequest, then: Callable[[Any], None]) -> None:
         _require_sound(request)
-        return await self.line.decide([request])[0]
+        self.line.decide((request,), lambda answers: then(answers if isinstance(answers, Exception) else answers[0]))
 
-    async def _decide_batch(self, batch: DecideBatch) -> DecidedBatch:
+    def _decide_batch(self, batch: DecideBatch, then: Callable[[Any], None]) -> None:
         self._require_some(batch.requests)
         for request in batch.requests:
             _require_sound(request)
-        return DecidedBatch(list(await asyncio.gather(*self.line.decide(batch.requests))))
+        self.line.decide(
+            batch.requests,
+            lambda answers: then(answers if isinstance(answers, Exception) else DecidedBatch(list(answers))),
+        )
 
-    async def _outcome(self, outcome: OutcomeRequest) -> Any:
+    def _outcome(self, outcome: OutcomeRequest, then: Callable[[Any], None]) -> None:
         _require_finite([outcome])
-        return await self.line.tell([outcome])
+        self.line.tell([outcome], then)
 
-    async def _outcome_batch(self, batch: OutcomeBatch) -> Any:
+    def _outcome_batch(self, batch: OutcomeBatch, then: Callable[[Any], None]) -> None:
         self._require_some(batch.outcomes)
         _require_finite(batch.outcomes)
-        return await self.line.tell(batch.outcomes)
+        self.line.tell(batch.outcomes, then)
 
     def _require_some(self, items: Sequence[object]) -> None:
         if not items:
@@ -219,8 +298,8 @@ def _form_of(headers: Mapping[bytes, bytes]) -> bytes:
     raise BadRequestError(415, "send application/json or application/msgpack")
 
 
-def _refusal(error: BadRequestError | GateError | BusyError) -> tuple[int, Refused, list[tuple[bytes, bytes]]]:
-    more: list[tuple[bytes, bytes]] = []
+def _refusal(error: BadRequestError | GateError | BusyError) -> tuple[int, Refused, Headers]:
+    more: Headers = []
     status = 503 if isinstance(error, BusyError) else error.status
     wait = getattr(error, "wait", 0.0)
     if wait:

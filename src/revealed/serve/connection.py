@@ -1,19 +1,25 @@
-"""A connection that is not waited for without end: uvicorn's, with limits on time and size. Imports uvicorn only.
+"""A client's connection: uvicorn's, with limits on time and size, and a short way to what is hot. Imports the app.
 
 uvicorn waits for ever for the rest of a request, keeps all of its header, and for each request that it answers takes in
 all that came behind it: some thousand clients that send a letter a minute (slow loris), one whose header never ends, or
 one that asks without waiting for answers would take all there is.
+
+For each request uvicorn makes a task, an event and messages, which costs more than a decision. What a service spends
+its time with, a short POST by a program to a hot route, is handed to the service as it is and answered by a callback;
+all else goes the usual way, to the same code.
 """
 
 from __future__ import annotations
 
 import asyncio
 import resource
-from collections.abc import Sized
+from collections.abc import Callable, Sized
 from typing import Any
 
 from uvicorn.protocols.http.flow_control import FlowControl
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from revealed.serve.app import HOT, SHORT, Limits, Reply, Service
 
 #: Bytes that a header may have, with the line of the request.
 LONGEST_HEADER = 64 * 1024
@@ -23,6 +29,8 @@ _WRAPPING = 8
 _AHEAD = 256
 #: Files that a process may have open besides connections, and the most connections that one process is good for.
 _OTHER_FILES, _MOST = 100, 16_384
+#: The hot routes as they stand in a request.
+_PATHS = {path.encode(): path for path in HOT}
 _TOO_LONG = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 
 
@@ -39,9 +47,10 @@ def places() -> int:
     return max(1, files - _OTHER_FILES)
 
 
-def connections(body: int, seconds: float) -> type[Connection]:
-    """Return the kind of connection for bodies of so many bytes that come in so many seconds."""
-    return type("Connection", (Connection,), {"longest": LONGEST_HEADER + _WRAPPING * body, "patience": 2 * seconds})
+def connections(limits: Limits, service: Callable[[], Service | None]) -> type[Connection]:
+    """Return the kind of connection for such requests to a service, which is there from some moment on."""
+    told = {"longest": LONGEST_HEADER + _WRAPPING * limits.body, "patience": 2 * limits.seconds}
+    return type("Connection", (Connection,), {**told, "service": staticmethod(service)})
 
 
 class _Flow(FlowControl):
@@ -57,6 +66,36 @@ class _Flow(FlowControl):
             super().resume_reading()
 
 
+class _Hot:
+    """A request that goes the short way, where uvicorn has its own kind of cycle."""
+
+    __slots__ = (
+        "body",
+        "disconnected",
+        "headers",
+        "keep_alive",
+        "message_event",
+        "more_body",
+        "path",
+        "response_complete",
+    )
+
+    def __init__(self, path: str, headers: dict[bytes, bytes], keep_alive: bool) -> None:
+        self.path, self.headers, self.keep_alive = path, headers, keep_alive
+        self.body, self.more_body, self.disconnected, self.response_complete = b"", True, False, False
+        self.message_event = _NOBODY
+
+
+class _Nobody:
+    """Waits for no event."""
+
+    def set(self) -> None:
+        """Do nothing."""
+
+
+_NOBODY = _Nobody()
+
+
 class Connection(HttpToolsProtocol):
     """A client's connection."""
 
@@ -65,6 +104,9 @@ class Connection(HttpToolsProtocol):
     #: Seconds in which a request comes, from its first byte (or the connection's start) to its last; and in which a
     #: client must read on that does not take its answers.
     patience = 20.0
+    #: What answers, once it is there.
+    service: Callable[[], Service | None] = staticmethod(lambda: None)
+    _hot: _Hot | None = None
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
     _since: float | None = None
@@ -101,20 +143,79 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a line of the header; those behind a body are left out, as nothing here asks for them."""
         if self._in_header:
-            super().on_header(name, value)
+            name = name.lower()
+            self.headers.append((name, value))
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
 
     def on_headers_complete(self) -> None:
         """Go on to the body."""
         if len(self.pipeline) >= _AHEAD:
             raise BufferError("too many requests at once")  # told as a bad request, and closed
         self._in_header = False
-        super().on_headers_complete()
+        hot = self._hot_one()
+        if hot is None:
+            super().on_headers_complete()
+        else:
+            self.cycle = self._hot = hot  # type: ignore[assignment]
+
+    def _hot_one(self) -> _Hot | None:
+        """Return the request if it can go the short way."""
+        path = _PATHS.get(self.url)
+        service = self.service()
+        if path is None or service is None or self.expect_100_continue or self.flow.write_paused:
+            return None
+        headers = dict(self.headers)
+        length = headers.get(b"content-length", b"")
+        usual = (
+            length.isdigit()
+            and 0 < int(length) <= min(SHORT, service.limits.body)
+            and b"origin" not in headers
+            and (self.cycle is None or self.cycle.response_complete)
+            and self.parser.get_method() == b"POST"
+            and self.parser.get_http_version() == "1.1"
+            and not self.parser.should_upgrade()
+            and (self.limit_concurrency is None or len(self.connections) < self.limit_concurrency)
+        )
+        return _Hot(path, headers, self.parser.should_keep_alive()) if usual else None
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        hot = self._current()
+        if hot is None:
+            super().on_body(body)
+        else:
+            hot.body += body
 
     def on_message_complete(self) -> None:
         """Stop waiting: the request is whole."""
         self._bytes = 0
         self._since = None
-        super().on_message_complete()
+        hot = self._current()
+        if hot is None:
+            super().on_message_complete()
+            return
+        service = self.service()
+        if service is not None:
+            service.take(hot.path, hot.headers, hot.body, self._reply)
+
+    def _current(self) -> _Hot | None:
+        """Return the request that is being read, if it goes the short way: others may come behind one that does."""
+        cycle: object = self.cycle
+        return self._hot if cycle is self._hot else None
+
+    def _reply(self, reply: Reply) -> None:
+        """Answer the request that went the short way."""
+        hot, self._hot = self._hot, None
+        if hot is None or hot.disconnected or self.transport.is_closing():
+            return
+        hot.response_complete = True
+        told = [b"%b: %b\r\n" % header for header in (*self.server_state.default_headers, *reply.headers)]
+        end = b"\r\n" if hot.keep_alive else b"connection: close\r\n\r\n"
+        self.transport.write(b"".join((STATUS_LINE[reply.status], *told, end, reply.content)))
+        if not hot.keep_alive:
+            self.transport.close()
+        self.on_response_complete()
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read its answers."""

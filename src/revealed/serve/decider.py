@@ -50,10 +50,11 @@ def run(told: Told) -> None:
     gc.set_threshold(100_000, 20, 100)
     certificate, key = told.encryption or (None, None)
     listening = socket.socket(fileno=told.fd)
+    opened = application(told.store, Path(told.snapshots), told.options)
     config = uvicorn.Config(
-        application(told.store, Path(told.snapshots), told.options),
+        opened,
         loop="uvloop",
-        http=connections(told.options.limits.body, told.options.limits.seconds),
+        http=connections(told.options.limits, lambda: opened.service),
         ws="none",
         limit_concurrency=places(),
         lifespan="on",

@@ -9,7 +9,7 @@ from revealed.errors import SpecificationError
 from revealed.serve.lessons import require_servable
 from revealed.serve.roster import LIVE, SHADOW
 from revealed.serve.snapshots import state_of
-from revealed.store.protocol import Checkpoint, PolicyRow, Store
+from revealed.store.protocol import Checkpoint, Milestone, PolicyRow, Store
 
 
 def enrol(store: Store, name: str, policy: LearningPolicy, now: float, slot: str | None = None) -> bool:
@@ -35,7 +35,10 @@ def enrol(store: Store, name: str, policy: LearningPolicy, now: float, slot: str
     specification = json.dumps(policy.specification.to_dict(), sort_keys=True)
     known = next((row for row in store.policies() if row.name == name), None)
     if known is None:
-        store.add_checkpoint(Checkpoint(name, 0, state_of(policy)))
+        state = state_of(policy)
+        store.add_checkpoint(Checkpoint(name, 0, state))
+        # What was decided before may be what it was learned from, elsewhere.
+        store.add_milestone(Milestone(name, 0, policy.model.n_answers, store.ends()[0], now), state)
         leads = not any(row.slot == slot for row in store.policies())
         store.put_policy(PolicyRow(name, specification, LIVE if leads else SHADOW, 1.0, now, slot))
     elif (known.specification, known.slot) != (specification, slot):

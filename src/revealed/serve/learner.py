@@ -25,15 +25,22 @@ from revealed.serve.lessons import learned_from, material
 from revealed.serve.snapshots import Snapshot, Snapshots, policy_of, state_of
 from revealed.serve.watch import Watch
 from revealed.store.open import is_shared, open_store
-from revealed.store.protocol import Checkpoint, Lesson, Store
+from revealed.store.protocol import Checkpoint, Lesson, Milestone, Store
 
 ROLE = "learner"
 #: Seconds for which the place is held, and after which it is taken anew.
 _HELD, _RENEWED = 10.0, 2.0
 #: Outcomes in a lesson, and lessons or seconds between checkpoints.
 _LONGEST, _LESSONS, _SECONDS = 20_000, 500, 30.0
+#: Outcomes before the first milestone; the next is due when there are twice as many as at the last.
+_FIRST_MILESTONE = 100
 #: Seconds after which decisions without an answer are a lesson by themselves, where silence says something.
 _SILENCE = 1.0
+#: Seconds from one look at what is new to the next, at least: a lesson for each outcome would keep a processor, and the
+#: one place in the store that is written at, from those who answer.
+_PACE = 0.2
+#: How much the learner gives way to those who answer; see nice(2).
+_NICE = 5
 #: Seconds between checkpoints where deciders on other machines follow them.
 _SHARED_SECONDS = 1.0
 
@@ -75,6 +82,7 @@ class Pupil:
     _kept: int = 0
     _kept_at: float = 0.0
     _looked: int = field(default=0, init=False)
+    _due: int = _FIRST_MILESTONE
     watch: Watch = field(init=False)
 
     def __post_init__(self) -> None:
@@ -94,7 +102,8 @@ class Pupil:
             raise StoreError(f"the store has no policy {name!r}")
         lessons = store.lessons_after(name, max(kept.lesson - 1, 0))  # from that of the checkpoint on
         before = next((lesson for lesson in lessons if lesson.number == kept.lesson), Lesson(name, 0, 0, 0, 0.0))
-        pupil = cls(store, name, slot, policy_of(kept.state), before, _kept=kept.lesson)
+        due = max([_FIRST_MILESTONE, *(2 * last.answers for last in store.milestones(name)[-1:])])
+        pupil = cls(store, name, slot, policy_of(kept.state), before, _kept=kept.lesson, _due=due)
         for lesson in lessons:
             if lesson.number > before.number:
                 pupil._learn(lesson)
@@ -130,6 +139,19 @@ class Pupil:
         if behind >= _LESSONS or (behind and not 0 <= now - self._kept_at < every):  # a clock may step back
             self.store.add_checkpoint(Checkpoint(self.name, self.lesson.number, state_of(self.policy)))
             self._kept, self._kept_at = self.lesson.number, now
+
+    def mark(self) -> None:
+        """Write a milestone, if the policy has learned from twice as many outcomes as at the last one.
+
+        Not while it learns what came before it: what it may have learned from is told by the decisions that were there
+        at its last lesson.
+        """
+        answers, lesson = self.policy.model.n_answers, self.lesson
+        if answers < self._due or self.store.ends()[1] - lesson.outcomes_to >= _LONGEST:
+            return
+        milestone = Milestone(self.name, lesson.number, answers, lesson.decisions_to, lesson.at)
+        self.store.add_milestone(milestone, state_of(self.policy))
+        self._due = 2 * answers
 
     def _learn(self, lesson: Lesson) -> None:
         before, store = self.lesson, self.store
@@ -199,8 +221,8 @@ def learn(
                 raise
             pupils.clear()
             busy = False
-        if not busy:
-            stop.wait(pause)
+        store.settle()
+        stop.wait(max(0.0, now + _PACE - clock()) if busy else pause)
     for pupil in pupils.values():
         pupil.keep(clock(), 0.0)
     store.release(ROLE, who)
@@ -219,6 +241,7 @@ def _round(
             busy = True
             snapshots.publish(row.name, pupil.snapshot)
         pupil.keep(clock(), every)
+        pupil.mark()
     return busy
 
 
@@ -227,6 +250,7 @@ def main() -> None:
     stop = Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sign, lambda *_: stop.set())
+    os.nice(_NICE)
     try:
         if sys.argv[1:]:
             store = open_store(sys.argv[1])

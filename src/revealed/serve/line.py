@@ -10,9 +10,8 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
@@ -23,6 +22,7 @@ from revealed.serve.counts import Counts
 from revealed.serve.messages import Decided, DecideRequest, OutcomeRequest, Refused, Taken
 from revealed.serve.names import Names
 from revealed.serve.roster import LIVE, Roster, Standing
+from revealed.serve.store_thread import StoreThread
 from revealed.store.protocol import DecisionRow, OutcomeRow, Store, Verdict
 
 Answer = Decided | Refused
@@ -62,17 +62,37 @@ class LineOptions:
     patience: float = 2.0
 
 
-@dataclass(eq=False, slots=True)
-class _Asked:
+class _Batch:
+    """Requests that came as one, and are answered as one: by their answers, or by the first error."""
+
+    __slots__ = ("answers", "error", "left", "then")
+
+    def __init__(self, size: int, then: Callable[[Sequence[Answer] | Exception], None]) -> None:
+        self.answers: list[Answer | None] = [None] * size
+        self.left, self.then = size, then
+        self.error: Exception | None = None
+
+    def answer(self, place: int, answer: Answer | Exception) -> None:
+        """Take one answer; the last one sends them."""
+        if isinstance(answer, Exception):
+            self.error = self.error or answer
+        else:
+            self.answers[place] = answer
+        self.left -= 1
+        if not self.left:
+            self.then(self.error or [answer for answer in self.answers if answer is not None])
+
+
+class _Asked(NamedTuple):
     request: DecideRequest
-    future: asyncio.Future[Answer]
+    batch: _Batch
+    place: int
 
 
-@dataclass(eq=False, slots=True)
-class _Told:
+class _Told(NamedTuple):
     outcomes: Sequence[OutcomeRequest]
     received: float
-    future: asyncio.Future[Taken]
+    then: Callable[[Taken | Exception], None]
 
 
 @dataclass(eq=False)
@@ -118,8 +138,7 @@ class Line:
         self._told: deque[_Told] = deque()
         self._n_told = 0
         self._some, self._closing = asyncio.Event(), False
-        self._writer = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._stuck: Future[Any] | None = None
+        self.thread = StoreThread(self.options.patience)
         self._numbers: deque[range] = deque()
         self._task: asyncio.Task[None] | None = None
 
@@ -134,7 +153,7 @@ class Line:
         self._some.set()
         if self._task is not None:
             await self._task
-        self._writer.shutdown()
+        self.thread.close()
 
     @property
     def waiting(self) -> int:
@@ -142,34 +161,13 @@ class Line:
         return len(self._asked) + self._n_told
 
     async def in_turn(self, work: Callable[..., Found], *arguments: Any) -> Found:
-        """Do something with the store when it is its turn: one thread uses it. StoreError while that is stuck."""
-        self._require_awake()
-        return await asyncio.get_running_loop().run_in_executor(self._writer, work, *arguments)
+        """Do something with the store when it is its turn; StoreError while that does not answer."""
+        return await self.thread.in_turn(work, *arguments)
 
-    async def in_time(self, work: Callable[..., Found], *arguments: Any) -> Found:
-        """Do something with the store; StoreError if it takes too long, though it may be done all the same, later."""
-        self._require_awake()
-        under_way = self._writer.submit(work, *arguments)
-        future = asyncio.wrap_future(under_way)
-        handle = asyncio.get_running_loop().call_later(self.options.patience, future.cancel)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if not future.cancelled():
-                raise
-            self._stuck = under_way
-            error = StoreError(f"the store has not answered for {self.options.patience:g} seconds")
-            error.unsure = not under_way.cancelled()
-            raise error from None
-        finally:
-            handle.cancel()
+    def decide(self, requests: Sequence[DecideRequest], then: Callable[[Sequence[Answer] | Exception], None]) -> None:
+        """Take requests; ``then`` is called once, later, with their answers.
 
-    def _require_awake(self) -> None:
-        if self._stuck is not None and not self._stuck.done():
-            raise StoreError("the store does not answer")
-
-    def decide(self, requests: Sequence[DecideRequest]) -> list[asyncio.Future[Answer]]:
-        """Return the answers to come.
+        It is given a BusyError where the store cannot write what must not be lost.
 
         Raises
         ------
@@ -177,14 +175,12 @@ class Line:
             If the line is full: nothing was taken.
         """
         self._require_room(len(requests))
-        loop = asyncio.get_running_loop()
-        asked = [_Asked(request, loop.create_future()) for request in requests]
-        self._asked.extend(asked)
+        batch = _Batch(len(requests), then)
+        self._asked.extend([_Asked(request, batch, place) for place, request in enumerate(requests)])
         self._some.set()
-        return [one.future for one in asked]
 
-    def tell(self, outcomes: Sequence[OutcomeRequest]) -> asyncio.Future[Taken]:
-        """Return the acknowledgement to come; it raises BusyError where the store cannot write.
+    def tell(self, outcomes: Sequence[OutcomeRequest], then: Callable[[Taken | Exception], None]) -> None:
+        """Take outcomes; ``then`` is called once, later, with the acknowledgement or a BusyError: nothing was written.
 
         Raises
         ------
@@ -192,11 +188,9 @@ class Line:
             If the line is full: nothing was taken.
         """
         self._require_room(len(outcomes))
-        told = _Told(outcomes, self.clock(), asyncio.get_running_loop().create_future())
-        self._told.append(told)
+        self._told.append(_Told(outcomes, self.clock(), then))
         self._n_told += len(outcomes)
         self._some.set()
-        return told.future
 
     def _require_room(self, further: int) -> None:
         if self._closing:
@@ -228,9 +222,9 @@ class Line:
     async def _serve(self, group: _Group) -> None:
         try:
             while sum(map(len, self._numbers)) < len(group.asked):
-                self._numbers.append(await self.in_time(self.store.lease, self.options.leased))
+                self._numbers.append(await self.thread.in_time(self.store.lease, self.options.leased))
             self._decide(group)
-            rows, verdicts = await self.in_time(self._write, group)
+            rows, verdicts = await self.thread.in_time(self._write, group)
         except StoreError as error:
             self.counts.add("store_errors", 1)
             self._without_store(group, str(error), error.unsure)
@@ -240,14 +234,16 @@ class Line:
             return
         self._answer(group, rows, verdicts)
 
-    def _number(self) -> int:
-        first = self._numbers[0]
-        number = first[0]
-        if len(first) == 1:
-            self._numbers.popleft()
-        else:
-            self._numbers[0] = first[1:]
-        return number
+    def _taken(self, count: int) -> list[int]:
+        """Take numbers for so many decisions; there are as many."""
+        taken: list[int] = []
+        while len(taken) < count:
+            first = self._numbers.popleft()
+            further = count - len(taken)
+            taken += first[:further]
+            if len(first) > further:
+                self._numbers.appendleft(first[further:])
+        return taken
 
     # ---- deciding -------------------------------------------------------------------------------------------------
 
@@ -270,15 +266,16 @@ class Line:
             self._decide_by(self.roster.standings[name], places, group)
 
     def _decide_by(self, standing: Standing, places: Sequence[int], group: _Group) -> None:
+        asked = [group.asked[place].request for place in places]
         requests = [
-            Request(one.context, self._number(), one.candidates, one.count, one.person)
-            for one in (group.asked[place].request for place in places)
+            Request(one.context, number, one.candidates, one.count, one.person)
+            for one, number in zip(asked, self._taken(len(asked)), strict=True)
         ]
         made = self.clock()
         found = standing.desk.decide(requests)
-        for place, request, decision in zip(places, requests, found, strict=True):
+        for place, one, request, decision in zip(places, asked, requests, found, strict=True):
             if isinstance(decision, Decision):
-                group.rows.append(_row(standing.name, made, group.asked[place].request, request.seed, decision))
+                group.rows.append(_row(standing.name, made, one, request.seed, decision))
                 group.places.append(place)
                 group.decisions.append(decision)
             else:
@@ -288,7 +285,8 @@ class Line:
         if not standing.fallback:
             return Refused(f"the policy {standing.name!r} is {why}, and has no fall-back: [business] fallback = […]")
         self.counts.add("fallbacks", 1)
-        return Decided(None, list(standing.fallback), None, [], standing.name, standing.policy.version, why)
+        return Decided(None, list(standing.fallback), None, [], standing.name, standing.policy.version, why,
+                       self.roster.layout(standing.name, standing.fallback))  # fmt: skip
 
     # ---- writing: in the store's thread ---------------------------------------------------------------------------
 
@@ -315,17 +313,18 @@ class Line:
             else:  # the same was asked before: the answer that was given then
                 shown, chances = msgspec.json.decode(row.shown), msgspec.json.decode(row.propensities)
             name = self.names.name(row.number)
-            group.answers[place] = Decided(name, shown, math.prod(chances), chances, row.policy, row.version)
+            group.answers[place] = Decided(
+                name, shown, math.prod(chances), chances, row.policy, row.version, None,
+                self.roster.layout(row.policy, shown),
+            )  # fmt: skip
         for one, answer in zip(group.asked, group.answers, strict=True):
-            if not one.future.done():  # who asked may have gone
-                one.future.set_result(answer)  # type: ignore[arg-type]
+            assert answer is not None
+            self._say(one.batch.answer, one.place, answer)
         start = 0
         for told in group.told:
             some = verdicts[start : start + len(told.outcomes)]
             start += len(some)
-            taken = Taken(*(sum(verdict is kind for verdict in some) for kind in Verdict))
-            if not told.future.done():
-                told.future.set_result(taken)
+            self._say(told.then, Taken(*(sum(verdict is kind for verdict in some) for kind in Verdict)))
         self.counts.served(len(rows), verdicts)
 
     def _without_store(self, group: _Group, reason: str, unsure: bool) -> None:
@@ -343,23 +342,24 @@ class Line:
                     )
                 except RevealedError as error:
                     answer = Refused(str(error))
-            if one.future.done():
-                continue
             written = place in group.places
-            if written and (isinstance(answer, Refused) or (unsure and one.request.id is not None)):
-                one.future.set_exception(BusyError(reason))
-            else:
-                one.future.set_result(answer)
+            lost = written and (isinstance(answer, Refused) or (unsure and one.request.id is not None))
+            self._say(one.batch.answer, one.place, BusyError(reason) if lost else answer)
         for told in group.told:
-            if not told.future.done():
-                told.future.set_exception(BusyError(reason))
+            self._say(told.then, BusyError(reason))
 
     def _give_up(self, group: _Group, error: Exception) -> None:
-        futures: list[asyncio.Future[Any]] = [one.future for one in group.asked]
-        futures += [one.future for one in group.told]
-        for future in futures:
-            if not future.done():
-                future.set_exception(error)
+        for one in group.asked:
+            self._say(one.batch.answer, one.place, error)
+        for told in group.told:
+            self._say(told.then, error)
+
+    def _say(self, then: Callable[..., None], *answer: Any) -> None:
+        """Answer one; whatever becomes of it, the others are answered, too."""
+        try:
+            then(*answer)
+        except Exception:  # noqa: BLE001 - such as a connection that is being closed
+            self.counts.add("errors", 1)
 
 
 def _row(policy: str, made: float, request: DecideRequest, number: int, decision: Decision) -> DecisionRow:

@@ -57,6 +57,8 @@ class Decided(msgspec.Struct, omit_defaults=True):
     policy, version : str
     fallback : str, optional
         Why it is not the policy's own decision.
+    layout : dict, optional
+        The option of each slot, from a policy of layouts.
     """
 
     decision: str | None
@@ -66,6 +68,7 @@ class Decided(msgspec.Struct, omit_defaults=True):
     policy: str
     version: str
     fallback: str | None = None
+    layout: dict[str, str] | None = None
 
 
 class Refused(msgspec.Struct, omit_defaults=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from revealed.serve.explanation import DecisionTold
 from revealed.serve.messages import (
     DecideBatch,
     Decided,
@@ -36,7 +37,7 @@ _OTHERS = (
     ("/v1/policies/{name}", "patch", "admin", "Stop a policy, or let it decide for a share of persons"),
     ("/v1/policies/{name}/promote", "post", "admin", "Let a policy decide for all"),
     ("/v1/slots/{slot}/rollback", "post", "admin", "Let the policy decide that did before"),
-    ("/v1/decisions/{name}", "get", "read", "What was decided, and what came of it"),
+    ("/v1/decisions/{name}", "get", "read", "What was decided, why, and what came of it"),
     ("/v1/alarms", "get", "read", "What looks unlike before: rewards, propensities, missing fields, delays"),
     ("/v1/strays", "get", "read", "The latest outcomes that count for nothing"),
     ("/v1/people/{person}", "delete", "admin", "Take a person out of the log"),
@@ -45,6 +46,7 @@ _TAKEN: dict[str, dict[str, type[Any]]] = {
     "/v1/policies": {"post": NewPolicy},
     "/v1/policies/{name}": {"patch": PolicyChange},
 }
+_GIVEN: dict[str, dict[str, type[Any]]] = {"/v1/decisions/{name}": {"get": DecisionTold}}
 _WRONG = {
     "400": "not what is taken here", "401": "no key, or a wrong one", "403": "the key is for something else",
     "408": "the body took too long", "413": "too long", "415": "neither JSON nor msgpack", "422": "cannot be decided",
@@ -56,6 +58,7 @@ _WRONG = {
 def description() -> dict[str, Any]:
     """Return the document."""
     kinds = [DecideRequest, Decided, DecideBatch, OutcomeRequest, OutcomeBatch, Taken, Refused, NewPolicy, PolicyChange]
+    kinds += [DecisionTold]
     _, components = msgspec.json.schema_components(kinds, ref_template="#/components/schemas/{name}")
     # Of two kinds without a tag, which msgspec writes but does not describe.
     one_of = [{"$ref": f"#/components/schemas/{kind.__name__}"} for kind in (Decided, Refused)]
@@ -80,11 +83,10 @@ def description() -> dict[str, Any]:
             schema = {"type": "string"}
             operation["parameters"] = [{"name": name, "in": "path", "required": True, "schema": schema}]
             operation["responses"] |= {"404": {"description": "there is none of that name"} | _refused()}
-        if path in _TAKEN and method in _TAKEN[path]:
-            content = {
-                "application/json": {"schema": {"$ref": f"#/components/schemas/{_TAKEN[path][method].__name__}"}}
-            }
-            operation["requestBody"] = {"required": True, "content": content}
+        if method in _TAKEN.get(path, {}):
+            operation["requestBody"] = {"required": True, "content": _as_json(_TAKEN[path][method])}
+        if method in _GIVEN.get(path, {}):
+            operation["responses"]["200"]["content"] = _as_json(_GIVEN[path][method])
         paths.setdefault(path, {})[method] = operation
     return {
         "openapi": "3.1.0",
@@ -99,9 +101,13 @@ def _content(kind: type[Any]) -> dict[str, Any]:
     return {form: {"schema": schema} for form in ("application/json", "application/msgpack")}
 
 
+def _as_json(kind: type[Any]) -> dict[str, Any]:
+    return {"application/json": {"schema": {"$ref": f"#/components/schemas/{kind.__name__}"}}}
+
+
 def _wrong() -> dict[str, Any]:
     return {status: {"description": why} | _refused() for status, why in _WRONG.items()}
 
 
 def _refused() -> dict[str, Any]:
-    return {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/Refused"}}}}
+    return {"content": _as_json(Refused)}

@@ -14,14 +14,12 @@ from urllib.parse import urlsplit
 import msgspec
 
 from revealed.errors import SpecificationError
-from revealed.serve.app import Application, Receive, Scope, Send
+from revealed.serve.app import HOT, Application, Headers, Receive, Scope, Send
 from revealed.serve.messages import Refused
 
 #: What pages may ask for; all else is for programs and for the service's own pages.
-OPEN = frozenset({"/v1/decide", "/v1/decide/batch", "/v1/outcome", "/v1/outcome/batch"})
+OPEN = frozenset(HOT)
 _REMEMBERED = b"7200"  # seconds; the most that any browser heeds
-
-Headers = list[tuple[bytes, bytes]]
 
 
 def require_origins(origins: Iterable[str]) -> tuple[str, ...]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
-from dataclasses import asdict
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -18,6 +18,8 @@ from revealed.decide.policy import LearningPolicy
 from revealed.decide.specification import Specification
 from revealed.errors import RevealedError, SpecificationError, StoreError
 from revealed.serve.changes import Changes
+from revealed.serve.explaining import explained
+from revealed.serve.explanation import DecisionTold, Explanation, OutcomeTold
 from revealed.serve.gate import Gate, GateError
 from revealed.serve.line import Line
 from revealed.serve.messages import NewPolicy, PolicyChange, Refused
@@ -91,7 +93,7 @@ class OtherRoutes:
     async def ready(self, _request: Request) -> Response:
         """Answer whether it can decide and write."""
         try:
-            await self.line.in_time(self.line.store.ends)
+            await self.line.thread.in_time(self.line.store.ends)
         except StoreError as error:
             return _answer({"status": "not ready", "reason": str(error)}, 503, {"retry-after": "1"})
         now = self.line.clock()
@@ -173,22 +175,29 @@ class OtherRoutes:
         }
 
     async def decision(self, request: Request, _who: str) -> Response:
-        """Answer what was decided, and what came of it."""
+        """Answer what was decided, why, and what came of it."""
         name = request.path_params["name"]
         row, outcomes = await self.line.in_turn(self.line.names.found, self.line.store, name)
         if row is None:
             return _answer(Refused(f"no decision {name!r}"), 404)
-        told: dict[str, Any] = {
-            "decision": self.line.names.name(row.number),
-            "policy": row.policy,
-            "version": row.version,
-            "made": row.made,
-            "person": row.person,
-            "context": msgspec.Raw(row.context.encode()),
-            "shown": msgspec.Raw(row.shown.encode()),
-            "propensities": msgspec.Raw(row.propensities.encode()),
-            "outcomes": [{k: v for k, v in asdict(each).items() if k != "decision"} for each in outcomes],
-        }
+        standing, shown = self.line.roster.standings.get(row.policy), json.loads(row.shown)
+        why: Explanation | str = f"the policy {row.policy!r} is not served here any more"
+        if standing is not None:
+            why = await run_in_threadpool(explained, standing.policy, standing.lesson, row)
+        told = DecisionTold(
+            self.line.names.name(row.number),
+            row.policy,
+            row.version,
+            row.made,
+            row.person,
+            json.loads(row.context),
+            shown,
+            json.loads(row.propensities),
+            [OutcomeTold(each.position, each.reward, each.came, each.received) for each in outcomes],
+            row.number,
+            self.line.roster.layout(row.policy, shown),
+            *((None, why) if isinstance(why, str) else (why, None)),
+        )
         return _answer(told)
 
     async def strays(self, _request: Request, _who: str) -> Response:

@@ -100,6 +100,12 @@ class Roster:
             if row.name in self.standings:
                 self.standings[row.name].row = row
 
+    def layout(self, name: str, shown: Sequence[str]) -> dict[str, str] | None:
+        """Return what a policy of layouts has shown, the option of each slot; None for other policies."""
+        standing = self.standings.get(name)
+        layout = None if standing is None else standing.policy.specification.layout
+        return None if layout is None else layout.named(shown[0])
+
     def slots(self) -> dict[str, list[Standing]]:
         """Return the policies of each slot, by name."""
         if self._slots is None or self._slots[0] != self.standings.keys():  # a policy keeps its slot
@@ -131,6 +137,8 @@ class Roster:
             if name in self.standings:
                 raise SpecificationError(f"the policy {name!r} is {self.standings[name].state}, and decides nothing")
             raise SpecificationError(f"no policy {name!r}; {nearest(name, dict.fromkeys([*slots, *self.standings]))}")
+        if len(slots[name]) == 1 and slots[name][0].leads:
+            return slots[name][0]
         tested = [standing for standing in slots[name] if standing.state == LIVE and not standing.leads]
         place, reached = _place_of(name, person) if tested else 1.0, 0.0
         for standing in tested:

@@ -15,6 +15,8 @@ from urllib.parse import parse_qsl, urlsplit
 from revealed.errors import StoreError
 from revealed.serve.app import Application, Limits, Service
 from revealed.serve.console.app import Console
+from revealed.serve.console.judge import Judge
+from revealed.serve.console.what_if import FitFile
 from revealed.serve.counts import Counts
 from revealed.serve.gate import Gate
 from revealed.serve.learner import ROLE
@@ -46,6 +48,8 @@ class ServiceOptions:
         Seconds without a learner after which policies that have a fall-back show it; 0 for never.
     origins : tuple of str
         Whose pages may ask for decisions in a browser, besides its own: :func:`~.origins.require_origins`.
+    fits : tuple of FitFile
+        What the console can ask what if.
     """
 
     limits: Limits = field(default_factory=Limits)
@@ -55,6 +59,7 @@ class ServiceOptions:
     refresh: float = 0.1
     stale: float = 600.0
     origins: tuple[str, ...] = ()
+    fits: tuple[FitFile, ...] = ()
 
 
 def folder_beside(store: str) -> Path:
@@ -74,7 +79,7 @@ def _database_of(store: str) -> str:
     return f"{parts.netloc.rpartition('@')[2]}{parts.path} {sorted(options.items())}"
 
 
-def application(where: str, snapshots: Path, options: ServiceOptions | None = None) -> Application:
+def application(where: str, snapshots: Path, options: ServiceOptions | None = None) -> Opened:
     """Return the ASGI application that serves a store; it opens the store when it starts.
 
     Parameters
@@ -85,28 +90,31 @@ def application(where: str, snapshots: Path, options: ServiceOptions | None = No
         Where the learner writes them.
     options : ServiceOptions, optional
     """
-    return _Opened(where, Snapshots(snapshots), options or ServiceOptions())
+    return Opened(where, Snapshots(snapshots), options or ServiceOptions())
 
 
-class _Opened:
-    """The application, with the store open between the start and the end of its server."""
+class Opened:
+    """The application, with the store open between the start and the end of its server; see :func:`application`."""
 
     def __init__(self, where: str, snapshots: Snapshots, options: ServiceOptions) -> None:
         self.where, self.snapshots, self.options = where, snapshots, options
-        self._service: Application | None = None
+        #: What answers hot requests, from the start of the server on.
+        self.service: Service | None = None
+        self._application: Application | None = None
         self._heard = time.monotonic()
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer a request, or live through a server's life."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
-        elif self._service is not None:
-            await self._service(scope, receive, send)
+        elif self._application is not None:
+            await self._application(scope, receive, send)
 
     async def _live(self, receive: Any, send: Any) -> None:
         await receive()
         opened = self._open()
         try:
-            self._service = await opened.__aenter__()
+            self._application = await opened.__aenter__()
         except Exception as error:  # noqa: BLE001 - the server tells it, and ends
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
@@ -122,10 +130,13 @@ class _Opened:
         gate = None if self.options.open else Gate(store.keys(), self.options.rate, time.monotonic, time.time)
         line = Line(store, Names(store.secret()), roster, Counts(), time.time, self.options.line)
         await line.start()
-        console = Console(line, gate, store.secret(), lambda: open_store(self.where))
+        console = Console(
+            line, gate, store.secret(), lambda: open_store(self.where), Judge(self.where), self.options.fits
+        )
         others = OtherRoutes(line, gate).application(console.route())
         following = asyncio.create_task(self._follow(line, gate))
-        yield Origins(Service(line, gate, others, self.options.limits), self.options.origins)
+        self.service = Service(line, gate, others, self.options.limits)
+        yield Origins(self.service, self.options.origins)
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following

@@ -57,6 +57,10 @@ class Database(ABC):
         """Take what was deleted off the disk, as far as it is done at once."""
 
     @abstractmethod
+    def settle(self) -> None:
+        """Do what would otherwise keep a transaction waiting now and then, beside those who write."""
+
+    @abstractmethod
     def compact(self) -> None:
         """Leave nothing on disk of what was deleted, and give the room back, however long it takes."""
 

@@ -233,6 +233,9 @@ class Postgres(Database):
     def scrub(self) -> None:
         """Leave it to the server's vacuum, which overwrites what was deleted in its own time."""
 
+    def settle(self) -> None:
+        """Leave it to the server."""
+
     def compact(self) -> None:
         """Overwrite what was deleted now, as far as no other transaction can still see it."""
         self.rows("VACUUM decisions, outcomes, strays")

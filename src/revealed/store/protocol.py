@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 
-@dataclass(frozen=True, slots=True)
-class DecisionRow:
+class DecisionRow(NamedTuple):
     """A decision as it is kept.
 
     Parameters
@@ -51,8 +50,7 @@ class DecisionRow:
     candidates: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class OutcomeRow:
+class OutcomeRow(NamedTuple):
     """What came of something shown.
 
     Parameters
@@ -141,6 +139,30 @@ class Checkpoint:
     policy: str
     lesson: int
     state: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Milestone:
+    """A policy as it once was, kept to be judged on what was decided since; its state is kept beside it.
+
+    Parameters
+    ----------
+    policy : str
+    lesson : int
+        The last lesson in it; 0 as it was enrolled.
+    answers : int
+        Outcomes it had learned from.
+    decisions_to : int
+        It has learned from no decision above this ``seq``.
+    at : float
+        When that was, in seconds since 1970 (UTC).
+    """
+
+    policy: str
+    lesson: int
+    answers: int
+    decisions_to: int
+    at: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +317,26 @@ class Store(Protocol):
         """Write a checkpoint; older ones of the policy but the last three are dropped."""
         ...
 
+    def milestones(self, policy: str) -> Sequence[Milestone]:
+        """Return the milestones of a policy, the oldest first."""
+        ...
+
+    def milestone_state(self, milestone: Milestone) -> bytes | None:
+        """Return the policy at a milestone, as for a checkpoint; None where that is kept no more."""
+        ...
+
+    def add_milestone(self, milestone: Milestone, state: bytes) -> None:
+        """Write a milestone; of the policy's older ones the first and the last six are kept."""
+        ...
+
+    def judgement(self, slot: str) -> tuple[float, str] | None:
+        """Return when the policies of a slot were last judged, and what was found, as JSON."""
+        ...
+
+    def put_judgement(self, slot: str, at: float, found: str) -> None:
+        """Write what was found of the policies of a slot; what was found before is dropped."""
+        ...
+
     def hold(self, role: str, who: str, seconds: float) -> bool:
         """Take or keep a role, such as that of the learner, for some seconds; False if another holds it."""
         ...
@@ -343,6 +385,10 @@ class Store(Protocol):
 
     def drop_before(self, moment: float) -> int:
         """Take out the decisions made before a moment, and their outcomes; return how many."""
+        ...
+
+    def settle(self) -> None:
+        """Do, beside those who write, what would otherwise keep one of them waiting now and then."""
         ...
 
     def close(self) -> None:

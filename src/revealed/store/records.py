@@ -13,10 +13,12 @@ from typing import Any
 from revealed.errors import SpecificationError, StoreError
 from revealed.store.checks import require_texts
 from revealed.store.database import Database
-from revealed.store.protocol import Checkpoint, KeyRow, Lesson, PolicyRow
+from revealed.store.protocol import Checkpoint, KeyRow, Lesson, Milestone, PolicyRow
 
 #: Checkpoints that are kept of each policy.
 KEPT = 3
+#: Milestones that are kept of each policy besides the first.
+LATE = 7
 
 
 class Records:
@@ -94,6 +96,53 @@ class Records:
                 "DELETE FROM checkpoints WHERE policy = ? AND lesson NOT IN "
                 "(SELECT lesson FROM checkpoints WHERE policy = ? ORDER BY lesson DESC LIMIT ?)",
                 (checkpoint.policy, checkpoint.policy, KEPT),
+            )
+
+    def milestones(self, policy: str) -> Sequence[Milestone]:
+        """Return the milestones of a policy, the oldest first."""
+        found = self._database.rows(
+            "SELECT policy, lesson, answers, decisions_to, moment FROM milestones WHERE policy = ? ORDER BY lesson",
+            (policy,),
+        )
+        return [Milestone(*row) for row in found]
+
+    def milestone_state(self, milestone: Milestone) -> bytes | None:
+        """Return the policy at a milestone, as for a checkpoint; None where that is kept no more."""
+        found = self._database.rows(
+            "SELECT state FROM milestones WHERE policy = ? AND lesson = ?", (milestone.policy, milestone.lesson)
+        )
+        return bytes(found[0][0]) if found else None
+
+    def add_milestone(self, milestone: Milestone, state: bytes) -> None:
+        """Write a milestone; of the policy's older ones the first and the last six are kept."""
+        require_texts("milestone", policy=milestone.policy)
+        name, lesson = milestone.policy, milestone.lesson
+        with self._database.transaction():
+            self._database.rows(
+                "INSERT INTO milestones (policy, lesson, answers, decisions_to, moment, state) "
+                "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
+                (name, lesson, milestone.answers, milestone.decisions_to, milestone.at, state),
+            )
+            self._database.rows(
+                "DELETE FROM milestones WHERE policy = ? AND lesson <> (SELECT min(lesson) FROM milestones "
+                "WHERE policy = ?) AND lesson NOT IN "
+                "(SELECT lesson FROM milestones WHERE policy = ? ORDER BY lesson DESC LIMIT ?)",
+                (name, name, name, LATE),
+            )
+
+    def judgement(self, slot: str) -> tuple[float, str] | None:
+        """Return when the policies of a slot were last judged, and what was found, as JSON."""
+        found = self._database.rows("SELECT moment, found FROM judgements WHERE slot = ?", (slot,))
+        return (float(found[0][0]), str(found[0][1])) if found else None
+
+    def put_judgement(self, slot: str, at: float, found: str) -> None:
+        """Write what was found of the policies of a slot; what was found before is dropped."""
+        require_texts("judgement", slot=slot, found=found)
+        with self._database.transaction():
+            self._database.rows(
+                "INSERT INTO judgements (slot, moment, found) VALUES (?, ?, ?) "
+                "ON CONFLICT (slot) DO UPDATE SET moment = excluded.moment, found = excluded.found",
+                (slot, at, found),
             )
 
     def hold(self, role: str, who: str, seconds: float) -> bool:

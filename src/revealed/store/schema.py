@@ -60,7 +60,16 @@ CREATE TABLE audit (
 )$strict;
 """
 
-STEPS: tuple[str, ...] = (_FIRST,)
+#: Policies as they once were, and how they did on what was decided after that.
+_MILESTONES = """
+CREATE TABLE milestones (
+    policy $text NOT NULL, lesson $integer NOT NULL, answers $integer NOT NULL, decisions_to $integer NOT NULL,
+    moment $real NOT NULL, state $bytes NOT NULL, PRIMARY KEY (policy, lesson)
+)$strict;
+CREATE TABLE judgements (slot $text PRIMARY KEY, moment $real NOT NULL, found $text NOT NULL)$strict;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _MILESTONES)
 
 #: What the types of columns are called.
 SQLITE = {

@@ -316,6 +316,10 @@ class SqlStore(Records):
             self._database.scrub()
         return count
 
+    def settle(self) -> None:
+        """Move what stands in SQLite's write-ahead log into its file; PostgreSQL does so by itself."""
+        self._database.settle()
+
     def compact(self) -> None:
         """Leave nothing on disk of what was taken out, and give the room back.
 

@@ -22,6 +22,9 @@ from revealed.store.schema import SQLITE, STEPS, statements_after
 OLDEST = (3, 51, 3)
 #: "Rvld": how a file says that it is ours.
 APPLICATION = 0x52766C64
+#: Pages in the write-ahead log at which a transaction moves them into the file: 16 MiB. By then most have been moved
+#: (:meth:`Sqlite.settle`), so that it is short.
+_LOG_PAGES = 4096
 #: The write-ahead log is cut back to this many bytes after it has grown.
 _LOG_BYTES = 64 * 2**20
 
@@ -93,6 +96,7 @@ class Sqlite(Database):
             "secure_delete = ON",  # what is deleted is overwritten
             "cache_size = -65536",
             f"journal_size_limit = {_LOG_BYTES}",
+            f"wal_autocheckpoint = {_LOG_PAGES}",
         ):
             self._connection.execute(f"PRAGMA {setting}")
         self._migrate()
@@ -195,6 +199,15 @@ class Sqlite(Database):
         try:
             with suppress(apsw.BusyError):
                 self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        except apsw.Error as error:
+            raise self._told(error) from None
+
+    def settle(self) -> None:
+        """Move what can be moved of the write-ahead log into the file; nobody waits for it."""
+        try:
+            self._connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        except apsw.BusyError:  # another does
+            pass
         except apsw.Error as error:
             raise self._told(error) from None
 

@@ -173,6 +173,10 @@ class Explorer:
         """Return the probability of each action by an outlook on one decision; see :meth:`choose_by`."""
         return np.asarray(self._probabilities(outlook)[0])
 
+    def probabilities_many_by(self, outlook: Outlook) -> Float[np.ndarray, "n actions"]:
+        """Return the probability of each action by an outlook on several decisions; see :meth:`choose_many_by`."""
+        return np.asarray(self._probabilities(outlook))
+
     # ---- several decisions ----------------------------------------------------------------------------------------
 
     def pick_many(

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from scipy.special import ndtri
-from scipy.stats.qmc import Sobol
 
 from revealed.decide.layout.counts import Belief, Counts, Mode, mode_of
 from revealed.decide.layout.design import Design, Priors
@@ -181,6 +180,8 @@ def _around(
     low, high = np.array(sides).T
     bend = np.maximum((2 * height - low - high) / _REACH**2, 0.5 / DOUBT**2)
     center = logs + np.clip((high - low) / (2 * _REACH) / bend, -0.5, 0.5)
+    from scipy.stats.qmc import Sobol  # takes nearly a second, which a service's start would wait for
+
     normals = ndtri(Sobol(len(logs), scramble=False).random(_POINTS) + 0.5 / _POINTS)
     points = center + _WIDER / np.sqrt(bend) * normals
     found = [mode_at(point, peak) for point in points]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -14,10 +14,13 @@ from starlette.staticfiles import StaticFiles
 
 from revealed.errors import RevealedError, StoreError
 from revealed.serve.console.guard import COOKIE, PLACE, Guard, TurnedAwayError, Viewer, guarded, inside, login_for
+from revealed.serve.console.judge import Judge
 from revealed.serve.console.pages import Pages
 from revealed.serve.console.reading import Reading
 from revealed.serve.console.sessions import Sessions
 from revealed.serve.console.shown import HERE, environment
+from revealed.serve.console.what_if import FitFile
+from revealed.serve.console.what_if_page import WhatIfPage
 from revealed.serve.gate import Gate, GateError
 from revealed.serve.line import Line
 from revealed.store.protocol import Store
@@ -27,6 +30,7 @@ PAGES = (
     ("learned", "What it learned"),
     ("why", "Why this decision"),
     ("better", "Is it better"),
+    ("what-if", "What if"),
     ("log", "Log"),
     ("people", "People"),
     ("policies", "Policies"),
@@ -48,14 +52,28 @@ class Console:
         The store's, which sessions are signed with.
     opener : callable
         Opens the store once more, to read: deciding never waits for who looks.
+    judge : Judge
+        Has versions of policies judged.
+    fits : sequence of FitFile
+        What can be asked what if.
     """
 
-    def __init__(self, line: Line, gate: Gate | None, secret: bytes, opener: Callable[[], Store]) -> None:
+    def __init__(
+        self,
+        line: Line,
+        gate: Gate | None,
+        secret: bytes,
+        opener: Callable[[], Store],
+        judge: Judge,
+        fits: Sequence[FitFile] = (),
+    ) -> None:
         self.line, self.gate = line, gate
         self.reading = Reading(opener)
         self.guard = Guard(gate, Sessions(secret, line.clock), line.clock)
         self._templates = environment()
-        self.pages = Pages(line, self.reading, self._render)
+        self.judge = judge
+        self.pages = Pages(line, self.reading, self._render, judge)
+        self.what_if = WhatIfPage(fits, self._render)
 
     def route(self) -> Mount:
         """Return the route to it."""
@@ -65,6 +83,7 @@ class Console:
             Route("/learned", self._page(pages.learned)),
             Route("/why", self._page(pages.why)),
             Route("/better", self._page(pages.better)),
+            Route("/what-if", self._page(self.what_if)),
             Route("/log", self._page(pages.log)),
             Route("/log/strays", self._page(pages.strays)),
             Route("/log/acts", self._page(pages.acts)),
@@ -83,7 +102,9 @@ class Console:
 
     def close(self) -> None:
         """Close what it reads with."""
+        self.what_if.close()
         self.reading.close()
+        self.judge.close()
 
     # ---- who may --------------------------------------------------------------------------------------------------
 

@@ -23,7 +23,7 @@ from revealed.store.protocol import KeyRow
 COOKIE, PLACE = "revealed_console", "/console"
 _LONGEST_FORM, _MOST_FIELDS = 1 << 16, 20
 _HERE = ("127.0.0.1", "::1", "localhost")
-_INSIDE = re.compile(r"/console/[a-z/]*(\?[\x21-\x7e]*)?\Z")
+_INSIDE = re.compile(r"/console/[a-z/-]*(\?[\x21-\x7e]*)?\Z")
 
 #: What a browser is told with every answer: nothing from elsewhere, nothing inline, in no frame, kept nowhere.
 HEADERS = {

@@ -11,18 +11,20 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from revealed.answer.table import Table
-from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError, nearest
 from revealed.report.policy import sections_of_policy
 from revealed.serve.changes import Changes
 from revealed.serve.console.better import FEWEST, Comparison, comparison_of
 from revealed.serve.console.charts import chart
 from revealed.serve.console.guard import PLACE, Viewer
+from revealed.serve.console.judge import Found, Judge, found_of
+from revealed.serve.console.layouts import Matrix, matrix_of
 from revealed.serve.console.learned import PAGE, SEARCHED, Effects, effects_of
 from revealed.serve.console.now import Now, OfPolicy, now_of
 from revealed.serve.console.reading import Reading
 from revealed.serve.console.shown import duration, sections_for
-from revealed.serve.console.why import Recomputed, recomputed
+from revealed.serve.explaining import explained
+from revealed.serve.explanation import Explanation
 from revealed.serve.line import Line
 from revealed.serve.roster import STATES, Standing, leads
 from revealed.store.protocol import DecisionRow, PolicyRow, Store
@@ -47,10 +49,12 @@ class Pages:
     reading : Reading
     render : callable
         Makes a page of a template, a viewer and its fields.
+    judge : Judge
+        Has versions judged, for the page that compares them.
     """
 
-    def __init__(self, line: Line, reading: Reading, render: Render) -> None:
-        self.line, self.reading, self.render = line, reading, render
+    def __init__(self, line: Line, reading: Reading, render: Render, judge: Judge) -> None:
+        self.line, self.reading, self.render, self.judge = line, reading, render, judge
         self._changes = Changes(line.store, line.clock)
 
     # ---- now ------------------------------------------------------------------------------------------------------
@@ -94,19 +98,20 @@ class Pages:
         policy = self.line.roster.named(name).policy
         search, group, number = asked.get("search", "")[:200], asked.get("group", ""), _whole(asked.get("page"), 1)
 
-        def found() -> tuple[Effects, list[Any]]:
+        def found() -> tuple[Effects, Matrix | None, list[Any]]:
             parts = [part for part in sections_of_policy(policy) if part.title != "Effects"]
             kept = tuple(part for part in parts if not _is_empty(part.blocks))
-            return effects_of(policy, search, group, max(number, 1)), sections_for(kept)
+            matrix = matrix_of(policy, asked)
+            return effects_of(policy, search, group, max(number, 1)), matrix, sections_for(kept)
 
-        effects, parts = await self.reading.beside(found)
+        effects, matrix, parts = await self.reading.beside(found)
 
         def href(page: int) -> str:
             return "?" + str(asked_with(request, page=str(page)))
 
         return self.render(
             "learned.html", viewer, policy=name, policies=sorted(standings), groups=list(policy.space.group_names),
-            group=group, search=search, effects=effects, parts=parts, number=max(number, 1), href=href,
+            group=group, search=search, effects=effects, matrix=matrix, parts=parts, number=max(number, 1), href=href,
             last=max(1, -(-effects.found // PAGE)), filtered=bool(search or group), searched=SEARCHED,
             answers=policy.model.n_answers, link=policy.model.link.name,
         )  # fmt: skip
@@ -129,26 +134,31 @@ class Pages:
                       for at, (label, chance) in enumerate(zip(shown, chances, strict=True), start=1)],
         )  # fmt: skip
 
-    async def _again(self, row: DecisionRow) -> Recomputed | str | None:
+    async def _again(self, row: DecisionRow) -> Explanation | str | None:
         standing = self.line.roster.standings.get(row.policy)
         if standing is None:
             return None
-        policy: LearningPolicy = standing.policy
-        return await self.reading.beside(recomputed, policy, row)
+        return await self.reading.beside(explained, standing.policy, standing.lesson, row)
 
     # ---- is it better ---------------------------------------------------------------------------------------------
 
     async def better(self, _request: Request, viewer: Viewer) -> Response:
-        """Show what came of the decisions of each policy of a slot."""
+        """Show what came of the decisions of each policy of a slot, and how each version would have done since."""
         moment = self.line.clock()
 
-        def found(store: Store) -> list[Comparison]:
+        def found(store: Store) -> list[tuple[Comparison, Found]]:
             slots: dict[str, list[PolicyRow]] = {}
-            for row in store.policies():
+            for row in sorted(store.policies(), key=lambda row: (row.slot, row.name)):
                 slots.setdefault(row.slot, []).append(row)
-            return [comparison_of(store, slots[slot], moment) for slot in sorted(slots)]
+            told = [(comparison_of(store, rows, moment), found_of(store, slot, moment)) for slot, rows in slots.items()]
+            if any(not judged.fresh for _, judged in told):
+                self.judge.start()
+            return told
 
-        return self.render("better.html", viewer, slots=await self.reading(found), fewest=FEWEST)
+        return self.render(
+            "better.html", viewer, slots=await self.reading(found), fewest=FEWEST, judging=self.judge.is_running,
+            failed=self.judge.has_failed,
+        )  # fmt: skip
 
     # ---- log ------------------------------------------------------------------------------------------------------
 

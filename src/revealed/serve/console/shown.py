@@ -38,6 +38,7 @@ def environment() -> Environment:
         "share6": lambda value: f"{value:.4g}",
         "percent": lambda value: f"{100 * value:.1f}%",
         "effect": lambda value: _minus(f"{value:+.4f}"),
+        "short": lambda value: _minus(f"{value:+.2f}"),
         "spread": lambda value: f"{value:.4f}",
         "feature": lambda name: "1 (the constant)" if name == "1" else name,
         "rate": lambda value: f"{value:,.0f}" if value >= 100 else f"{value:.3g}",

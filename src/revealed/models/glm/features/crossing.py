@@ -12,6 +12,7 @@ space has no parameter for has no such product: those records go the long way (:
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -181,17 +182,20 @@ class Crossing:
         values, odd = np.zeros((len(records), len(self._contexts.factors))), []
         values[:, 0] = 1.0
         names, places = self._numbers
+        lacking = array("d", bytes(8 * len(names)))
+        read = array("d")  # row by row, and one assignment for all
         for row, record in enumerate(records):
             try:
                 found = [record[name] for name in names]
-                if not _NUMBERS.issuperset(map(type, found)) or not self._item_keys.isdisjoint(record):
-                    odd.append(row)
-                    continue
-                values[row, places] = found
-                if self._others and not self._written(record, values[row]):
-                    odd.append(row)
+                usual = _NUMBERS.issuperset(map(type, found)) and self._item_keys.isdisjoint(record)
+                numbers = array("d", found) if usual else lacking
+                usual = usual and (not self._others or self._written(record, values[row]))
             except (KeyError, TypeError, AttributeError, OverflowError):
+                usual, numbers = False, lacking
+            read += numbers
+            if not usual:
                 odd.append(row)
+        values[:, places] = np.array(read).reshape(len(records), len(names))
         return self._contexts.products(values), odd
 
     def _written(self, record: Mapping[str, Any], values: Float[np.ndarray, " factors"]) -> bool:
