@@ -40,7 +40,7 @@ _SILENCE = 1.0
 #: one place in the store that is written at, from those who answer.
 _PACE = 0.2
 #: How much the learner gives way to those who answer; see nice(2).
-_NICE = 5
+_NICE = 10
 #: Seconds between checkpoints where deciders on other machines follow them.
 _SHARED_SECONDS = 1.0
 
