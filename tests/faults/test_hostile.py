@@ -229,6 +229,43 @@ def test_pipelined_requests_are_answered_in_order(decider) -> None:
     assert statuses(said) == [200, 200, 400, 200] * 50
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "body"),
+    [
+        ("/v1/decide", "application/json", DECIDE),
+        ("/v1/decide", "application/msgpack", msgspec.msgpack.encode(request())),
+        ("/v1/decide", "application/json", b'{"policy": "none"}'),
+        ("/v1/decide", "application/json", b'{"person": ""}'),
+        ("/v1/decide", "application/json", b"{"),
+        ("/v1/decide", "text/plain", DECIDE),
+        ("/v1/decide/batch", "application/json", b'{"requests": [%b, {"policy": "none"}]}' % DECIDE),
+        ("/v1/decide/batch", "application/json", b'{"requests": []}'),
+        ("/v1/outcome", "application/json", b'{"decision": "nobody", "reward": 1}'),
+        ("/v1/outcome", "application/msgpack", b"\xff"),
+        ("/v1/outcome/batch", "application/json", b'{"outcomes": [{"decision": "nobody", "reward": 1}]}'),
+    ],
+)
+def test_the_short_way_and_the_long_one_answer_the_same(decider, path: str, kind: str, body: bytes) -> None:
+    """A body whose length is told goes the short way (connection.py), one in chunks through the application."""
+    start = f"POST {path} HTTP/1.1\r\nhost: x\r\n{CLOSE}content-type: {kind}\r\n".encode()
+    short = decider.send(start + b"content-length: %d\r\n\r\n%b" % (len(body), body))
+    long = decider.send(start + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
+    heads, contents = zip(*(said.split(b"\r\n\r\n", 1) for said in (short, long)), strict=True)
+    told = [
+        {line for line in head.lower().split(b"\r\n") if not line.startswith((b"date", b"content-length"))}
+        for head in heads
+    ]
+    assert told[0] == told[1]
+    assert b"connection: close" in told[0]
+    decode = msgspec.msgpack.decode if b"content-type: application/msgpack" in told[0] else msgspec.json.decode
+    answers = [decode(content) for content in contents]
+    for answer in answers:
+        for one in (answer, *answer.get("decisions", ())):
+            for drawn in ("decision", "shown", "propensity", "propensities"):  # the next number, the next draw
+                one.pop(drawn, None)
+    assert answers[0] == answers[1]
+
+
 def test_a_body_in_chunks_is_read_and_a_long_one_is_not(decider) -> None:
     head = b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
     one_by_one = b"".join(b"1\r\n%c\r\n" % byte for byte in DECIDE) + b"0\r\n\r\n"
