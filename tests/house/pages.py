@@ -7,6 +7,7 @@ The rules, as CONTRIBUTING.md tells them:
 - ```` ```console ```` blocks: each line after ``$ `` is run by the shell (it goes on after a backslash at the end, and
   on lines after ``> ``), and what it prints, errors included, must be the text below it. A command may fail only
   where its message is shown.
+- What a page starts in the background (``command & echo $! > name.pid``) it ends; else it fails, and it is ended.
 - ``...`` stands for any text, also of several lines; spaces at the ends of lines do not count.
 - ``<!-- not run: reason -->`` before a block leaves it out; ``<!-- files: a b -->`` copies files of the repository into
   the folder the page runs in, which is otherwise empty.
@@ -18,9 +19,12 @@ import contextlib
 import doctest
 import io
 import itertools
+import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,9 +119,34 @@ class PageRun:
         self.environment = environment
         self.namespace: dict[str, Any] = {"__name__": "__page__"}
         self.n_run = 0
+        #: Seconds in which what the page has told to end does so.
+        self.patience = 20.0
 
     def run(self, page: str, repository: Path) -> None:
-        """Run the whole page; raise PageError at the first thing that is not as shown."""
+        """Run the whole page; raise PageError at what is not as shown, and for what still runs at its end."""
+        try:
+            self._run(page, repository)
+        finally:
+            left = self._end()
+        if left:
+            raise PageError(f"{self.name}: still running at its end: {', '.join(left)}")
+
+    def _end(self) -> list[str]:
+        """End what the page started in the background and wrote the number of to a file; return which still ran."""
+        left, until = [], time.monotonic() + self.patience
+        for told in sorted(self.folder.glob("*.pid")):
+            number = told.read_text().strip()
+            with contextlib.suppress(OSError, ValueError):  # it has ended, as it should
+                # Not another's by now, and not about to end in order.
+                while Path(f"/proc/{number}/cwd").resolve(strict=True) == self.folder.resolve():
+                    if time.monotonic() > until:
+                        os.kill(int(number), signal.SIGTERM)
+                        left.append(told.name)
+                        break
+                    time.sleep(0.05)
+        return left
+
+    def _run(self, page: str, repository: Path) -> None:
         blocks = list(blocks_of(page))
         for block, after in itertools.zip_longest(blocks, blocks[1:]):
             self._copy_files(block, repository)

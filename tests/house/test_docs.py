@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,24 @@ def test_a_page_that_keeps_its_word_passes(page, tmp_path, monkeypatch):
 def test_a_page_that_does_not_is_caught(page, message, tmp_path):
     with pytest.raises(PageError, match=message):
         run(page, tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/cwd").exists(), reason="the system does not tell where a process runs")
+def test_a_page_leaves_nothing_running(tmp_path):
+    page = "```console\n$ sleep 60 > nap.txt 2>&1 & echo $! > nap.pid\n```\n"
+    of_page = PageRun("page.md", tmp_path, page_environment())
+    of_page.patience = 0.1
+    with pytest.raises(PageError, match=r"still running at its end: nap\.pid"):
+        of_page.run(page, ROOT)
+    number, until = (tmp_path / "nap.pid").read_text().strip(), time.monotonic() + 10
+    while _runs(number) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not _runs(number)
+
+
+def _runs(number: str) -> bool:
+    state = Path(f"/proc/{number}/stat")
+    return state.exists() and state.read_text().rpartition(") ")[2][0] != "Z"
 
 
 def test_an_error_in_python_names_the_line_of_the_page(tmp_path):
