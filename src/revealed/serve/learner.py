@@ -12,6 +12,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
@@ -221,7 +222,8 @@ def learn(
                 raise
             pupils.clear()
             busy = False
-        store.settle()
+        with suppress(StoreError):  # what is wrong with the disk is told where something must be written
+            store.settle()
         stop.wait(max(0.0, now + _PACE - clock()) if busy else pause)
     for pupil in pupils.values():
         pupil.keep(clock(), 0.0)
