@@ -212,6 +212,26 @@ def test_what_is_forgotten_is_not_on_disk_any_more(path: Path, step: int) -> Non
     store.close()
 
 
+def test_another_process_moves_the_log_into_the_file(path: Path, tmp_path: Path) -> None:
+    """What was settled is in the file itself, and who writes goes on."""
+    writer, other = open_store(path), open_store(path)
+    writer.write([decision(n) for n in range(1, 51)], [])
+    without = tmp_path / "without.db"
+    without.write_bytes(path.read_bytes())
+    other.settle()
+    settled = tmp_path / "settled.db"
+    settled.write_bytes(path.read_bytes())
+    writer.write([decision(51)], [outcome(51)])
+    counts = []
+    for file in (without, settled, path):
+        store = open_store(file)
+        counts.append(sum(store.decision(n) is not None for n in range(1, 52)))
+        store.close()
+    assert counts == [0, 50, 51]
+    writer.close()
+    other.close()
+
+
 def test_reading_follows_the_order_of_the_file(path: Path) -> None:
     """Nothing is sorted and no table is read whole, wherever a reader starts."""
     store = open_store(path)
