@@ -153,7 +153,7 @@ def main() -> None:
     report.heading("Bytes in the log", f"{count:,} decisions with an outcome each, tables and indexes")
     columns = ("log", "request", "bytes of a request", "of a decision", "of an outcome", "a million of both, MB")
     report.table(columns, rows, left=("log", "request"))
-    report.note(f"besides, {lesson:.0f} for each lesson; the learner notes down at most ten a second of a policy")
+    report.note(f"besides, {lesson:.0f} for each lesson; the learner notes down at most five a second of a policy")
     report.heading("Memory of each process, MiB", f"when ready, and after {count:,} decisions and as many outcomes")
     report.table(
         ("process", "ready", "its own", "after", "its own after"),

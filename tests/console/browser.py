@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-_NAMES = ("chromium", "chromium-browser", "google-chrome")
+from revealed.cli.demo_service import CHROMIUM
+
+#: Of each test that opens Chromium.
+CHROMIUM_TESTS = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of the driver's pipes
+    pytest.mark.xdist_group("chromium"),
+]
+#: The scheme of colours and the width of screens to look at pages on.
+SCREENS = {"light": ("light", 1200), "dark": ("dark", 1200), "phone": ("dark", 375)}
 #: What axe is to look for: WCAG 2.2 A and AA, and what it calls good practice.
 _RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 _AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding="utf-8")
@@ -21,7 +29,7 @@ _AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text(encoding=
 @contextmanager
 def chromium() -> Iterator[Browser]:
     """Yield the system's Chromium; skip where there is none and none can be installed."""
-    path = next((found for found in map(shutil.which, _NAMES) if found), None)
+    path = next((found for found in map(shutil.which, CHROMIUM) if found), None)
     if path is None:
         pytest.skip("no Chromium: `.ci/chromium` installs Debian's; elsewhere put `chromium` on the PATH")
     # As root, as in containers, Chromium refuses its sandbox; it only sees pages of ours.

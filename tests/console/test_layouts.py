@@ -23,12 +23,9 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 from playwright.sync_api import Browser, expect
 
-from tests.console.browser import barriers, chromium, watched
+from tests.console.browser import CHROMIUM_TESTS, barriers, chromium, watched
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of the driver's pipes
-    pytest.mark.xdist_group("chromium"),
-]
+pytestmark = CHROMIUM_TESTS
 
 HOSTILE = '"><img src=x onerror="document.title=1">'
 

@@ -13,17 +13,14 @@ import pytest
 
 from revealed.serve.console.judge import Judge, found_of
 from revealed.serve.enrolment import enrol
-from revealed.serve.judging import Judged, Judgement
+from revealed.serve.judgement import Judged, Judgement
 from revealed.serve.service import ServiceOptions
 from revealed.store.open import open_store
 from revealed.store.protocol import Store
-from tests.console.browser import barriers, chromium, watched
+from tests.console.browser import CHROMIUM_TESTS, barriers, chromium, watched
 from tests.serve.world import Learning, fresh, listening, made, request
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of the driver's pipes
-    pytest.mark.xdist_group("chromium"),
-]
+pytestmark = CHROMIUM_TESTS
 
 
 @pytest.fixture(scope="module")

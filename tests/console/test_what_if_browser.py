@@ -20,14 +20,9 @@ pytest.importorskip("playwright", reason="playwright is not installed")
 pytest.importorskip("axe_playwright_python", reason="axe-playwright-python is not installed")
 from playwright.sync_api import Browser, Page, expect
 
-from tests.console.browser import barriers, chromium, watched
+from tests.console.browser import CHROMIUM_TESTS, SCREENS, barriers, chromium, watched
 
-pytestmark = [
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of the driver's pipes
-    pytest.mark.xdist_group("chromium"),
-]
-
-SCREENS = {"light": ("light", 1200), "dark": ("dark", 1200), "phone": ("dark", 375)}
+pytestmark = CHROMIUM_TESTS
 
 
 @pytest.fixture(scope="module")

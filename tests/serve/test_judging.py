@@ -239,15 +239,21 @@ def test_intervals_count_persons_and_too_few_of_them_say_nothing(store) -> None:
     assert found.value is None
 
 
+def taught(store: Store, count: int, rng: np.random.Generator, **changes: Any) -> Pupil:
+    """Return who has learned from some decisions."""
+    enrol(store, "offers", warm(**changes), 0.0)
+    pupil = Pupil.resumed(store, "offers", "offers")
+    decided(store, pupil.policy, count, rng)
+    assert pupil.look(1.0)
+    return pupil
+
+
 # ---- how it asks ----------------------------------------------------------------------------------------------------
 
 
 def test_many_at_once_are_as_likely_as_one_by_one_with_the_very_numbers(store) -> None:
     rng = np.random.default_rng(6)
-    enrol(store, "offers", warm(), 0.0)
-    pupil = Pupil.resumed(store, "offers", "offers")
-    decided(store, pupil.policy, 300, rng)
-    assert pupil.look(1.0)
+    pupil = taught(store, 300, rng)
     requests = [Request({"device": DEVICES[n % 2]}, 700 * n, CANDIDATES if n % 3 else None) for n in range(30)]
     requests.append(Request({"device": "watch"}, 5, CANDIDATES))  # never met: not among those that are alike
     seen: list[int] = []
@@ -263,10 +269,7 @@ def test_many_at_once_are_as_likely_as_one_by_one_with_the_very_numbers(store) -
 
 def test_the_version_that_decided_weighs_each_decision_one(store) -> None:
     rng = np.random.default_rng(7)
-    enrol(store, "offers", warm(), 0.0)
-    pupil = Pupil.resumed(store, "offers", "offers")
-    decided(store, pupil.policy, 300, rng)
-    assert pupil.look(1.0)
+    pupil = taught(store, 300, rng)
     before = now_at(store, "offers", pupil.policy)
     for candidates in (CANDIDATES, None, list(OFFERS)):
         decided(store, pupil.policy, 200, rng, candidates)
@@ -278,10 +281,7 @@ def test_the_version_that_decided_weighs_each_decision_one(store) -> None:
 
 def test_labels_that_are_younger_than_the_version_are_asked_for_with_what_is_known_of_them_now(store) -> None:
     rng = np.random.default_rng(9)
-    enrol(store, "offers", warm(**PLAIN), 0.0)
-    pupil = Pupil.resumed(store, "offers", "offers")
-    decided(store, pupil.policy, 100, rng)
-    assert pupil.look(1.0)
+    pupil = taught(store, 100, rng, **PLAIN)
     decided(store, pupil.policy, 40, rng, list(OFFERS))
     young = fresh(features={"formula": "C(offer) + price", "item": ["price"]})
     start = Milestone("offers", 0, 0, 100, 0.0)

@@ -14,6 +14,9 @@ from jaxtyping import Bool
 
 from revealed.errors import SpecificationError
 
+#: What the version ends with where a person of the holdout group was decided for.
+HOLDOUT = "/holdout"
+
 
 @dataclass(frozen=True)
 class Business:

@@ -18,6 +18,7 @@ from jaxtyping import Float, Int
 from revealed.choices.feedback import Feedback
 from revealed.choices.feedback_checks import FeedbackColumns
 from revealed.choices.policy import Decision
+from revealed.decide.business import HOLDOUT
 from revealed.decide.catalogue import Catalogue
 from revealed.decide.delay.late import LateAnswers, Moment
 from revealed.decide.explore import Explorer, Limits, rule_named
@@ -151,7 +152,7 @@ class LearningPolicy:
         return Decision(
             tuple(showing.labels[number] for number in shown),
             prod(chances),
-            self.version + ("/holdout" if out else ""),
+            self.version + (HOLDOUT if out else ""),
             seed,
             tuple(chances),
             tuple(showing.marginals(seed, shown, chances, marginal_draws)) if marginal_draws else (),

@@ -69,31 +69,13 @@ class _Flow(FlowControl):
 class _Hot:
     """A request that goes the short way, where uvicorn has its own kind of cycle."""
 
-    __slots__ = (
-        "body",
-        "disconnected",
-        "headers",
-        "keep_alive",
-        "message_event",
-        "more_body",
-        "path",
-        "response_complete",
-    )
+    __slots__ = ("body", "disconnected", "headers", "keep_alive", "path", "response_complete")
+    #: What uvicorn sets when a connection is lost; nobody waits for it here.
+    message_event = asyncio.Event()
 
     def __init__(self, path: str, headers: dict[bytes, bytes], keep_alive: bool) -> None:
         self.path, self.headers, self.keep_alive = path, headers, keep_alive
-        self.body, self.more_body, self.disconnected, self.response_complete = b"", True, False, False
-        self.message_event = _NOBODY
-
-
-class _Nobody:
-    """Waits for no event."""
-
-    def set(self) -> None:
-        """Do nothing."""
-
-
-_NOBODY = _Nobody()
+        self.body, self.disconnected, self.response_complete = b"", False, False
 
 
 class Connection(HttpToolsProtocol):
@@ -143,10 +125,7 @@ class Connection(HttpToolsProtocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a line of the header; those behind a body are left out, as nothing here asks for them."""
         if self._in_header:
-            name = name.lower()
-            self.headers.append((name, value))
-            if name == b"expect" and value.lower() == b"100-continue":
-                self.expect_100_continue = True
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Go on to the body."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from revealed.decide.business import HOLDOUT
 from revealed.decide.policy import LearningPolicy
 from revealed.decide.showing import Showing
 from revealed.errors import RevealedError
@@ -20,7 +21,6 @@ from revealed.store.protocol import DecisionRow
 
 #: Candidates that are told at most.
 MOST_CANDIDATES = 200
-_HOLDOUT = "/holdout"
 
 
 def explained(policy: LearningPolicy, lesson: int, row: DecisionRow) -> Explanation | str:
@@ -43,9 +43,9 @@ def explained(policy: LearningPolicy, lesson: int, row: DecisionRow) -> Explanat
 def _explained(policy: LearningPolicy, lesson: int, row: DecisionRow) -> Explanation:
     context, shown = json.loads(row.context), json.loads(row.shown)
     wanted = None if row.candidates is None else json.loads(row.candidates)
-    by_lot = row.version.endswith(_HOLDOUT)
+    by_lot = row.version.endswith(HOLDOUT)
     showing = Showing.of(policy, context, wanted, len(shown), by_lot)
-    same = policy.version == row.version.removesuffix(_HOLDOUT)
+    same = policy.version == row.version.removesuffix(HOLDOUT)
     agrees = None
     if same:
         places, found = showing.decide(row.number)

@@ -1,15 +1,46 @@
-"""How a child of the supervisor is told what to do, and ends when the supervisor has gone. Imports errors only.
+"""How a process of the service starts a child, which ends when its parent has gone. Imports nothing of ours.
 
-The supervisor writes a line to the child's standard input and keeps it open. The system closes it when the supervisor
-ends, also where that was killed: so no learner keeps its place and no decider its port without anybody to end them.
+The parent writes a line to the child's standard input and keeps it open. The system closes it when the parent ends,
+also where that was killed: so no learner keeps its place and no decider its port without anybody to end them.
 """
 
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from threading import Thread
+
+import msgspec
+
+
+def started(
+    module: str, what: object, fds: tuple[int, ...] = (), env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
+    """Start a child, and tell it what to do.
+
+    Parameters
+    ----------
+    module : str
+        Of ours; what it is to run.
+    what : object
+        What it is told, as JSON: on standard input, as everybody on the machine can read arguments.
+    fds : tuple of int
+        What it inherits that is open.
+    env : mapping, optional
+        Its environment; this process's own where not given.
+    """
+    # A group of its own: Ctrl-C in a terminal reaches the supervisor, which ends its children in order.
+    child = subprocess.Popen(  # noqa: S603 - our own modules
+        [sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=fds, start_new_session=True, env=env
+    )
+    assert child.stdin is not None
+    with suppress(BrokenPipeError):  # it has died already
+        child.stdin.write(msgspec.json.encode(what) + b"\n")
+        child.stdin.flush()
+    return child
 
 
 def told() -> bytes:

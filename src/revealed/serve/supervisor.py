@@ -12,18 +12,16 @@ import secrets
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
-from typing import IO
 
 import msgspec
 
 from revealed.errors import SpecificationError
+from revealed.serve import parent
 from revealed.serve.decider import Told
 from revealed.serve.learner import Place
 from revealed.serve.service import ServiceOptions
@@ -37,7 +35,7 @@ _WELL = 3.0
 class _Child:
     name: str
     module: str
-    told: bytes
+    told: msgspec.Struct
     fds: tuple[int, ...]
     process: subprocess.Popen[bytes] | None = None
     started: float = 0.0
@@ -45,14 +43,8 @@ class _Child:
     again_at: float = 0.0
 
     def start(self) -> None:
-        # A group of its own: Ctrl-C in a terminal reaches the supervisor, which ends its children in order.
-        self.process = subprocess.Popen(  # noqa: S603 - our own modules
-            [sys.executable, "-m", self.module], stdin=subprocess.PIPE, pass_fds=self.fds, start_new_session=True
-        )
+        self.process = parent.started(self.module, self.told, self.fds)
         self.started = time.monotonic()
-        with suppress(BrokenPipeError):  # it has died already
-            _pipe_to(self.process).write(self.told)
-            _pipe_to(self.process).flush()
 
     def end(self, sign: int) -> None:
         if self.process is not None and self.process.poll() is None:
@@ -91,10 +83,10 @@ class Supervisor:
         for sign in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sign, self._stop)
         fd = self.listening.fileno()
-        decider = _line(Told(self.store, str(self.snapshots), fd, self.options, self.encryption))
+        decider = Told(self.store, str(self.snapshots), fd, self.options, self.encryption)
         # One name for all learners that follow each other here: the next does not wait for a dead one's hold to end.
         who = f"{os.uname().nodename}:{os.getpid()}:{secrets.token_hex(4)}"
-        learner = _line(Place(self.store, str(self.snapshots), who))
+        learner = Place(self.store, str(self.snapshots), who)
         self._children.append(_Child("learner", "revealed.serve.learner", learner, ()))
         self._children += [
             _Child(f"decider {i + 1}", "revealed.serve.decider", decider, (fd,)) for i in range(self.deciders)
@@ -121,7 +113,8 @@ class Supervisor:
             code = child.process.poll()
             if code is None:
                 continue
-            _pipe_to(child.process).close()
+            if child.process.stdin is not None:
+                child.process.stdin.close()
             well = now - child.started > _WELL
             child.pause = _SHORTEST_PAUSE if well else min(2 * child.pause, _LONGEST_PAUSE)
             child.process, child.again_at = None, now + child.pause
@@ -139,17 +132,6 @@ class Supervisor:
             except subprocess.TimeoutExpired:
                 child.end(signal.SIGKILL)
                 child.process.wait()
-
-
-def _line(told: msgspec.Struct) -> bytes:
-    """Return what a child is told, as a line; not as an argument, which everybody on the machine can read."""
-    return msgspec.json.encode(told) + b"\n"
-
-
-def _pipe_to(process: subprocess.Popen[bytes]) -> IO[bytes]:
-    if process.stdin is None:
-        raise AssertionError("it was started with a pipe")
-    return process.stdin
 
 
 def listening_on(host: str, port: int) -> socket.socket:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from jaxtyping import config
 from scipy import sparse
 
 from revealed.answer.chance import draws_of, respread
@@ -36,28 +34,10 @@ from revealed.models.dynamic.draws import packed, unpacked
 from revealed.models.dynamic.types import with_types
 from revealed.models.utility import read_utility
 from revealed.report.dynamic_types import by_type, table_of_types
-from tests.models.dynamic.test_types import FORMULA, mixed, wearing
+from tests.models.dynamic.test_types import FORMULA, wearing
 
 PLAIN = {"keep": "x", "mend": "asc"}
 ASKED = {"periods": 3, "start": np.eye(6)[0]}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly() -> Iterator[None]:
-    """Leave out the checks of shapes, while shared fits are made too; tests of the command line have them."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(scope="module")
-def panel() -> Panel:
-    return mixed(60, 8, 4)
-
-
-@pytest.fixture(scope="module")
-def process(panel: Panel) -> DecisionProcess:
-    return replace(wearing(), transitions=counted(panel).matrices)
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,6 @@ def test_columns_must_all_be_told() -> None:
         WORLD.log(0, 5)
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_truth_comes_back_and_the_bootstrap_knows_of_transitions() -> None:
     panel = WORLD.panel(1_500, 36, 4)
     model = NestedPseudoLikelihood(REWARD)

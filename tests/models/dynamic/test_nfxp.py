@@ -134,7 +134,6 @@ def test_a_discount_factor_of_zero_gives_the_static_logit() -> None:
     np.testing.assert_allclose(fit.covariance("classic"), static.covariances["classic"], rtol=1e-5)
 
 
-@pytest.mark.usefixtures("quick")
 def test_parameters_come_back_and_intervals_cover() -> None:
     rng = np.random.default_rng(8)
     process = random_process(rng, available=None)

@@ -74,7 +74,6 @@ def test_steps_that_are_not_enough_are_status() -> None:
     assert "NOT SOUND" in repr(fit)
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("renewal", [None, "c"])
 def test_two_steps_come_near_the_truth_with_many_choices(renewal: str | None) -> None:
     process = renewing(np.random.default_rng(2))
@@ -88,7 +87,6 @@ def test_two_steps_come_near_the_truth_with_many_choices(renewal: str | None) ->
     assert any("bootstrap by person" in told for told in fits[0].assumptions)
 
 
-@pytest.mark.usefixtures("quick")
 def test_intervals_of_settled_estimates_cover() -> None:
     process = random_process(np.random.default_rng(3), available=None)
     inside, seeds = np.zeros(3), 40

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from jaxtyping import config
 
 from revealed.errors import DataError, Problem
 from revealed.evidence import Checkpoint
@@ -28,30 +25,12 @@ from revealed.models.dynamic import (
     counted,
 )
 from revealed.models.dynamic import types as typed
-from tests.models.dynamic.test_types import FORMULA, mixed, wearing
+from tests.models.dynamic.test_types import FORMULA
 
 PLAIN = NestedPseudoLikelihood({"keep": "x", "mend": "asc"})
 MIXTURE = UnobservedTypes(
     NestedFixedPoint(FORMULA, start={"asc[mend]": -3.0, "type": 1.0}), starts=3, seed=4, tolerance=1e-2
 )
-
-
-@pytest.fixture(scope="module", autouse=True)
-def quickly() -> Iterator[None]:
-    """Leave out the checks of shapes, while shared fits are made too; tests of the command line have them."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)
-
-
-@pytest.fixture(scope="module")
-def panel() -> Panel:
-    return mixed(60, 8, 4)
-
-
-@pytest.fixture(scope="module")
-def process(panel: Panel) -> DecisionProcess:
-    return replace(wearing(), transitions=counted(panel).matrices)
 
 
 @pytest.fixture(scope="module")

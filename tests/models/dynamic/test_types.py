@@ -118,7 +118,6 @@ def test_the_truth_comes_back_and_the_types_are_told_apart(found: TypesFit) -> N
     assert right.mean() > 0.9
 
 
-@pytest.mark.usefixtures("quick")
 def test_standard_errors_are_those_of_the_observed_information(panel: Panel, found: TypesFit) -> None:
     params, share = ordered(found)
     point, step = np.append(params, share), 2e-3
@@ -139,7 +138,6 @@ def test_standard_errors_are_those_of_the_observed_information(panel: Panel, fou
     np.testing.assert_allclose(found.share_errors[1], errors[3], rtol=0.15)
 
 
-@pytest.mark.usefixtures("quick")
 def test_pseudo_likelihood_finds_the_same(panel: Panel, found: TypesFit) -> None:
     again = UnobservedTypes(NestedPseudoLikelihood(FORMULA), starts=1, seed=3).fit(panel, wearing())
     np.testing.assert_allclose(ordered(again)[0], ordered(found)[0], rtol=1e-2)

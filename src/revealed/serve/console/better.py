@@ -1,4 +1,4 @@
-"""Which policy does better, by what came of their own decisions. Imports its own room, serve's roster and store.
+"""Which policy does better, by what came of their own decisions. Imports its room, roster, decide and store.
 
 In a slot persons are given to policies, and to the holdout group, by lot: what came of each group's decisions in the
 same time can be compared as it is. Persons come again, so intervals count persons, not decisions: the cluster-robust
@@ -16,6 +16,7 @@ from typing import Literal
 import numpy as np
 from scipy.special import ndtri
 
+from revealed.decide.business import HOLDOUT
 from revealed.serve.console.sampling import rewards_of, sample_of
 from revealed.serve.roster import SHADOW
 from revealed.store.protocol import DecisionRow, PolicyRow, Store
@@ -23,7 +24,6 @@ from revealed.store.protocol import DecisionRow, PolicyRow, Store
 #: How far back to look, in seconds; decisions that are read; persons with an outcome without whom nothing is said.
 WINDOW, MOST, FEWEST = 7 * 86_400.0, 10_000, 30
 _LEVEL = 0.95
-_HOLDOUT = "/holdout"
 Verdict = Literal["leads", "better", "worse", "cannot tell", "too few"]
 
 
@@ -101,7 +101,7 @@ def comparison_of(store: Store, policies: Sequence[PolicyRow], moment: float) ->
     leader = next((row.name for row in deciding if row.share >= 1), deciding[0].name if deciding else "")
     names = [leader, *(row.name for row in deciding if row.name != leader)]
     groups = {
-        (name, out): [row for row in rows if row.policy == name and row.version.endswith(_HOLDOUT) == out]
+        (name, out): [row for row in rows if row.policy == name and row.version.endswith(HOLDOUT) == out]
         for name in names
         for out in (False, True)
     }

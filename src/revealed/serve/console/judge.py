@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -16,7 +15,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from revealed.serve.judging import Judged, Judgement
+from revealed.serve import parent
+from revealed.serve.judgement import Judged, Judgement
 from revealed.store.protocol import Store
 
 #: Judging anew is due after so many seconds, or after so many times what it took: one twentieth of a core at most.
@@ -88,18 +88,8 @@ class Judge:
             return
         self.close()
         self._started = self.clock()
-        # One core: the others decide. Its own group, so that Ctrl-C in a terminal reaches the supervisor alone.
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "revealed.serve.judging"],
-            stdin=subprocess.PIPE,
-            start_new_session=True,
-            env=os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"},
-        )
-        with suppress(BrokenPipeError):  # it has died already
-            assert self._process.stdin is not None
-            # On standard input: arguments can be read by everybody on the machine. It ends when that is closed.
-            self._process.stdin.write(msgspec.json.encode(self.where) + b"\n")
-            self._process.stdin.flush()
+        one_core = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the others decide
+        self._process = parent.started("revealed.serve.judging", self.where, env=one_core)
 
     @property
     def is_running(self) -> bool:

@@ -77,7 +77,6 @@ def test_an_anchor_reward_may_depend_on_the_state() -> None:
     np.testing.assert_allclose(model.recover(population(process, solution.policy)).reward(STATES), reward, atol=1e-6)
 
 
-@pytest.mark.usefixtures("quick")  # thousands of steps
 def test_networks_come_near_where_transitions_are_random() -> None:
     process, reward, solution = world(1)
     data = population(process, solution.policy)
@@ -128,7 +127,6 @@ def walk(persons: int = 400, seed: int = 0, periods: int = 8) -> Walk:
     return Walk(states, log_policy(states) + value(states)[:, None] - discount * later, data)
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     "family",
     [Polynomial(4), Neural(hidden=(16, 16), members=2, rounds=10, batch=64, steps=600)],
@@ -229,7 +227,6 @@ def test_a_sweep_says_what_a_wrong_anchor_changes() -> None:
     assert sweep.contrast[1] > 1.0
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     "family", [SATURATED, Neural(hidden=(16, 16), members=2, rounds=12, steps=600)], ids=["powers", "neural"]
 )
