@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from revealed.errors import StoreError
 from revealed.serve.line import LineOptions
 from revealed.serve.service import ServiceOptions
+from revealed.serve.store_thread import StoreThread
 from revealed.store.sql import SqlStore
 from tests.serve.world import made, request, serving
 
 OPTIONS = ServiceOptions(open=True, refresh=0.01, line=LineOptions(patience=0.6))
 
 
-def test_who_waits_for_a_silent_store_is_answered_and_so_is_who_comes_then(tmp_path, monkeypatch, quick) -> None:
+def test_who_waits_for_a_silent_store_is_answered_and_so_is_who_comes_then(tmp_path, monkeypatch) -> None:
     write, silent = SqlStore.write, [0.0]
 
     def slow(self: SqlStore, decisions: Sequence[Any], outcomes: Sequence[Any]) -> Any:
@@ -50,7 +54,7 @@ def test_who_waits_for_a_silent_store_is_answered_and_so_is_who_comes_then(tmp_p
     asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
-def test_after_a_lost_answer_outcomes_count_for_what_was_shown(tmp_path, monkeypatch, quick) -> None:
+def test_after_a_lost_answer_outcomes_count_for_what_was_shown(tmp_path, monkeypatch) -> None:
     """Who asked by an id gets no fall-back: its outcome, told by that id, would count for what was decided."""
     write, losing = SqlStore.write, [False]
 
@@ -90,3 +94,19 @@ async def _other(client: Any, losing: list[bool]) -> str:
     name = str((await client.post("/v1/decide", json=request())).json()["decision"])
     losing[0] = True
     return name
+
+
+def test_who_is_told_to_stop_while_a_group_is_written_stops() -> None:
+    async def scenario() -> None:
+        thread, written = StoreThread(5.0), threading.Event()
+        writing = asyncio.create_task(thread.in_time(written.wait))
+        await asyncio.sleep(0.05)
+        writing.cancel()
+        try:
+            with pytest.raises(asyncio.CancelledError):  # not taken for a store that does not answer
+                await writing
+        finally:
+            written.set()
+            thread.close()
+
+    asyncio.run(asyncio.wait_for(scenario(), 10))

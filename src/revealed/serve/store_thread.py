@@ -49,18 +49,14 @@ class StoreThread:
             if under_way.done():  # just now, or it is its own
                 return under_way.result()
         future = asyncio.wrap_future(under_way)
-        handle = asyncio.get_running_loop().call_later(self._patience, future.cancel)
-        try:
-            return await future
-        except asyncio.CancelledError:
-            if not future.cancelled():
-                raise
-            self._stuck = under_way
-            error = StoreError(f"the store has not answered for {self._patience:g} seconds")
-            error.unsure = not under_way.cancelled()
-            raise error from None
-        finally:
-            handle.cancel()
+        await asyncio.wait((future,), timeout=self._patience)
+        if future.done():
+            return future.result()
+        self._stuck = under_way
+        error = StoreError(f"the store has not answered for {self._patience:g} seconds")
+        error.unsure = not under_way.cancel()  # if it has not begun, it never will
+        future.cancel()
+        raise error
 
     def _require_awake(self) -> None:
         if self._stuck is not None and not self._stuck.done():
