@@ -27,8 +27,11 @@ DEFAULT = "ours:Thompson"
 OURS = (DEFAULT, "ours:Wide", "ours:Upper", "ours:Best")
 #: A few seconds for a run: like ours, twice as many seeds.
 QUICK = ("with_numpy:Draw", "with_numpy:Random", "with_bayesianbandits:Thompson")
-#: Ten seconds, but near ours: as many seeds as ours, to tell them apart.
+#: Ten seconds, but near ours: as many seeds as ours, to tell them apart; in the disjoint world river's is near, too.
 NEAR = ("with_bayesianbandits:Upper",)
+NEAR_IF_DISJOINT = ("with_river:Upper",)
+#: Where a rule now and then settles on a wrong action for good: times as many seeds, for a few runs decide the mean.
+RARE = {"disjoint": 3, "store-disjoint": 3}
 #: Six seconds: a fifth of the rounds outside the main worlds.
 USUAL = (
     "with_contextualbandits:Upper", "with_contextualbandits:FromInterval",
@@ -50,13 +53,15 @@ CHOSEN_IN = {
 
 def tasks_in(world: str, n_seeds: int, n_rounds: int) -> list[Task]:
     """Return who plays in a world, for how long, and how often."""
-    few, many, main = tuple(range(n_seeds)), tuple(range(2 * n_seeds)), world in MAIN
+    few, many, main = tuple(range(n_seeds)), tuple(range(2 * n_seeds * RARE.get(world, 1))), world in MAIN
     part = n_rounds // 5
+    near = NEAR + NEAR_IF_DISJOINT if world == "disjoint" else NEAR
     tasks = [Task(which, world, n_rounds, many) for which in QUICK]
-    tasks += [Task(which, world, n_rounds, many) for which in NEAR]
+    tasks += [Task(which, world, n_rounds, many) for which in near]
     tasks += [Task(which, world, n_rounds if main else part, few) for which in USUAL]
     whole = world in ("reference", "disjoint")
-    tasks += [Task(which, world, n_rounds if whole else part, few) for which in (SLOW if main else SLOW[:1])]
+    slow = [which for which in (SLOW if main else SLOW[:1]) if which not in near]
+    tasks += [Task(which, world, n_rounds if whole else part, few) for which in slow]
     tasks += [Task(which, world, n_rounds // 100, (0,)) for which in SLOWEST if main]
     tasks += [Task(which, world, n_rounds, many) for which in OURS]
     return [task for task in tasks if task.n_rounds >= EVERY]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from scipy.stats import chisquare, norm
 
 from revealed.decide.explore import (
     EpsilonGreedy,
@@ -234,6 +234,22 @@ def test_rules_without_draws() -> None:
     best = mean[0, :3].argmax()
     expected = [0.2 / 3 + (0.8 if a == best else 0) for a in range(3)] + [0]
     np.testing.assert_allclose(chances, expected, atol=1e-15)
+
+
+def test_bounds_that_are_equally_high_share_the_decisions() -> None:
+    """What was never shown has the same bound: shown by lot, a first batch learns of each of them."""
+    rng = np.random.default_rng(5)
+    contexts, known = rng.normal(size=(3000, 1, 3)), np.array([True, False, False, False])
+    features = (np.eye(4)[None, :, :, None] * contexts[:, :, None, :]).reshape(3000, 4, 12)  # nothing in common
+    posterior = FullPosterior.independent(np.zeros(12), np.where(np.repeat(known, 3), 0.01, 1.0))
+    found = Explorer(UpperConfidence()).choose_many(posterior, features, np.arange(3000))
+    assert found.propensities == pytest.approx(1 / 3)
+    counts = np.bincount(found.actions, minlength=4)
+    assert counts[0] == 0
+    assert chisquare(counts[1:]).pvalue > 1e-3
+    alone = Explorer(UpperConfidence()).choose(posterior, features[7], 7)
+    assert alone.action == found.actions[7]
+    assert alone.propensity == pytest.approx(1 / 3)
 
 
 def test_two_candidates_that_are_the_same() -> None:

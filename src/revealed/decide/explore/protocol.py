@@ -7,6 +7,8 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Bool, Float
 
+#: Scores no farther apart, in terms of their size, are equal: what sums in another order come to.
+_EQUAL = 1e-9
 #: A number for each action, of one decision or of each of several.
 OfActions = Float[np.ndarray, "*n actions"]
 
@@ -102,3 +104,11 @@ def best_of(scores: Float[np.ndarray, "n actions"], eligible: Bool[np.ndarray, "
     certain = np.zeros(scores.shape)
     certain[np.arange(len(scores)), shown] = 1.0
     return certain
+
+
+def equally_best_of(scores: Float[np.ndarray, "n actions"], eligible: Bool[np.ndarray, "n actions"]) -> OfActions:
+    """Return probability one for the highest eligible score of each row, shared by those that are equally high."""
+    some = np.where(eligible, scores, -np.inf)
+    highest = some.max(axis=1, keepdims=True)
+    best = some >= highest - _EQUAL * (1 + np.abs(highest))
+    return np.asarray(best / best.sum(axis=1, keepdims=True))

@@ -9,13 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from revealed.decide.explore.protocol import OfActions, Outlook, best_of
+from revealed.decide.explore.protocol import OfActions, Outlook, equally_best_of
 from revealed.decide.explore.thompson import require_width
 
 
 @dataclass(frozen=True)
 class UpperConfidence:
     """Show the action of the highest ``mean + width · standard deviation`` of its linear predictor.
+
+    Of actions of which nothing is known all have the same bound. The paper leaves open which is shown: here one by lot,
+    so that a batch of decisions learns of all of them, not of one.
 
     Parameters
     ----------
@@ -30,12 +33,8 @@ class UpperConfidence:
         require_width(self.width)
 
     def probabilities(self, outlook: Outlook) -> OfActions:
-        """Return one for the action of the highest bound."""
-        return best_of(self.scores(outlook), outlook.eligible)
-
-    def scores(self, outlook: Outlook) -> OfActions:
-        """Return the bounds."""
-        return outlook.means() + self.width * outlook.deviations()
+        """Return one for the action of the highest bound; those that are equally high share it."""
+        return equally_best_of(outlook.means() + self.width * outlook.deviations(), outlook.eligible)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
