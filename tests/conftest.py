@@ -6,18 +6,28 @@ import os
 import sys
 from collections.abc import Iterator
 
+import jaxtyping
 import pytest
 from hypothesis import HealthCheck, settings
-from jaxtyping import config, install_import_hook
+from jaxtyping import install_import_hook
+
+from tests.house.shape_checks import begin_test, sparing
 
 assert "revealed" not in sys.modules, "the package was imported before its shapes could be checked"
-install_import_hook("revealed", "shape_checks.check")
+jaxtyping.jaxtyped = sparing(jaxtyping.jaxtyped)
+install_import_hook("revealed", "tests.house.shape_checks.check")
 
 settings.register_profile("ci", derandomize=True, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("explore", deadline=None, max_examples=1000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 os.environ["MPLBACKEND"] = "Agg"
+
+
+@pytest.fixture(autouse=True)
+def shapes() -> None:
+    """Check each function's first calls in each test."""
+    begin_test()
 
 
 @pytest.fixture(scope="session")
@@ -27,11 +37,3 @@ def postgres_url() -> Iterator[str]:
 
     with running_server() as url:
         yield url
-
-
-@pytest.fixture
-def quick() -> Iterator[None]:
-    """Leave out the checks of shapes, which take ten times what they check does where much is simulated."""
-    config.update("jaxtyping_disable", True)
-    yield
-    config.update("jaxtyping_disable", False)

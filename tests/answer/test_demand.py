@@ -34,7 +34,6 @@ def test_shares_are_those_of_whatifs(fit: Fit, log: ChoiceLog) -> None:
     assert (np.diff([point.share.value for point in found.points]) < 0).all()
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("unit_cost", [0.0, 0.8])
 def test_the_best_price(fit: Fit, log: ChoiceLog, unit_cost: float) -> None:
     found = demand_curve(fit, log, "cost", "train", GRID, price=True, unit_cost=unit_cost)

@@ -72,7 +72,6 @@ def test_both_methods_agree_where_figures_are_linear(plain: BlpFit) -> None:
     assert again[of] == two[of]
 
 
-@pytest.mark.usefixtures("quick")
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     hits = total = 0
     for seed in range(10):

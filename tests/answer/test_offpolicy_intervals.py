@@ -53,7 +53,6 @@ def persons_feedback(seed: int, n_persons: int = 150, most_rows: int = 6) -> Fee
     return read_feedback(table, person="person")
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("interval", "estimator", "least", "most"),
     [

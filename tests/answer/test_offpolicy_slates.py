@@ -330,7 +330,6 @@ def compared(n_slates: int, seed: int, interval: Interval | None = None) -> Poli
     return compare_slates(feedback, would, SlateRewardInteraction(), name="new", propensity=did, interval=interval)
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_difference_to_what_was_running_covers_the_truth() -> None:
     truth = true_value() - logged_value()
     found = [compared(400, seed).difference("new") for seed in range(100)]

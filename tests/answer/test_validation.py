@@ -122,7 +122,6 @@ def test_cases_are_taken_a_few_at_a_time(ragged_log: ChoiceLog, monkeypatch: pyt
     assert parts.degrees_of_freedom == whole.degrees_of_freedom == 9
 
 
-@pytest.mark.usefixtures("quick")
 def test_choices_of_one_person_may_depend_on_each_other() -> None:
     random = np.random.default_rng(5)
     log = trips(600)  # five trips a person

@@ -68,7 +68,6 @@ def assert_same(stream: ChoiceStream, log: ChoiceLog) -> None:
     assert np.concatenate([b.alternative_codes for b in logs]).tolist() == log.alternative_codes.tolist()
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("ahead", [False, True])
 @pytest.mark.parametrize(
     ("group", "files", "batch"), [(5000, 1, 4000), (333, 3, 1000), (10**6, 7, 20_000), (50, 1, 10**6)]
@@ -88,7 +87,6 @@ def test_cases_of_one_size(tmp_path: Path) -> None:
     assert logs[0].table["cost"].num_chunks == 1  # cut where the disk is cut, so nothing is copied
 
 
-@pytest.mark.usefixtures("quick")
 @given(
     st.lists(st.integers(1, 6), min_size=1, max_size=60),
     st.lists(st.integers(1, 9), min_size=1, max_size=40),

@@ -39,7 +39,6 @@ def test_so_do_the_rows_needed_of_a_log() -> None:
     assert 0.5 < float((found > CRITICAL).mean()) < 0.85
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_demo_learns_on_one_half_and_judges_on_the_other(invoke: Invoke, folder: Path) -> None:
     told = json.loads(invoke("demo", "--json").stdout)["policy"]
     assert told["n_learned"] + told["n_judged"] == 10_000

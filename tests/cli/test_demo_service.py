@@ -122,7 +122,6 @@ def test_nothing_is_left_of_one_that_is_killed(tmp_path) -> None:
         until(lambda: not terminal.left(), 30, terminal.left)
 
 
-@pytest.mark.usefixtures("quick")
 def test_an_earlier_log_is_taken_away_and_a_service_that_does_not_start_is_told(tmp_path, monkeypatch) -> None:
     (tmp_path / "simulated-store.db").write_bytes(b"no log at all")
     (tmp_path / "simulated-store.db.snapshots").mkdir()

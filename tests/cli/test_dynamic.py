@@ -57,7 +57,6 @@ def test_buses_from_the_command_line(invoke: Invoke, buses: Path) -> None:
     assert {row["name"]: row["estimate"] for row in again["estimates"]} == pytest.approx(found, rel=1e-3)
 
 
-@pytest.mark.usefixtures("quick")
 def test_an_estimation_that_was_cut_short_goes_on(
     invoke: Invoke, buses: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -84,7 +83,6 @@ def test_an_estimation_that_was_cut_short_goes_on(
     assert "goes with --estimator nfxp" in told
 
 
-@pytest.mark.usefixtures("quick")
 def test_what_if_over_time(invoke: Invoke, buses: Path, folder: Path) -> None:
     invoke("dynamic", buses, *BUSES, *REWARD, "--out", "fit.json", "--report", "fit.html")
     assert "Observed choices" in (folder / "fit.html").read_text()
@@ -102,7 +100,6 @@ def test_what_if_over_time(invoke: Invoke, buses: Path, folder: Path) -> None:
     assert less["changes"] == ["discount = 0.9"]
 
 
-@pytest.mark.usefixtures("quick")
 def test_rewards_without_a_formula(invoke: Invoke, buses: Path, folder: Path) -> None:
     free = ("--estimator", "pqr", "--anchor", "replace", "--anchor-reward", -9.8054, "--draws", 8)
     saved = ("--smooth", "polynomial:2", "--out", "free.npz", "--report", "free.html")

@@ -46,7 +46,6 @@ def change(invoke: Invoke, fit: str, *more: object) -> dict[str, np.ndarray]:
     return {name: np.array(values) for name, values in told["segments"][0]["difference"]["mend"].items()}
 
 
-@pytest.mark.usefixtures("quick")
 def test_draws_are_saved_and_used(invoke: Invoke, things: Path) -> None:
     again = ("--bootstrap", 6, "--seed", 5)
     told = json.loads(invoke("dynamic", things, *WORLD, *REWARD, *again, "--out", "fit.json", "--json").stdout)
@@ -94,7 +93,6 @@ def interrupted(monkeypatch: pytest.MonkeyPatch, at: int) -> list[object]:
     return estimated
 
 
-@pytest.mark.usefixtures("quick")
 def test_an_interrupted_bootstrap_goes_on(
     invoke: Invoke, things: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,7 +126,6 @@ def test_an_interrupted_bootstrap_goes_on(
     assert not (folder / "fit.json.checkpoint").exists()
 
 
-@pytest.mark.usefixtures("quick")
 def test_interrupted_draws_of_types_go_on(
     invoke: Invoke, things: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -153,14 +150,12 @@ def test_interrupted_draws_of_types_go_on(
     assert not (folder / "reached").exists()
 
 
-@pytest.mark.usefixtures("quick")
 def test_nothing_noted_is_nothing_said(invoke: Invoke, things: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     interrupted(monkeypatch, 1)
     cut = invoke("dynamic", things, *WORLD, *REWARD, "--bootstrap", 6, "--out", "fit.json", code=INTERRUPTED)
     assert "goes on from" not in cut.stderr
 
 
-@pytest.mark.usefixtures("quick")
 def test_types_nobody_observes(invoke: Invoke, things: Path) -> None:
     told = json.loads(
         invoke("dynamic", things, *WORLD, *TYPED, "--out", "types.json", "--report", "types.txt", "--json").stdout
@@ -188,7 +183,6 @@ def test_types_nobody_observes(invoke: Invoke, things: Path) -> None:
     assert mends[f"type == {careful}"] > 2 * mends["all others"]
 
 
-@pytest.mark.usefixtures("quick")
 def test_draws_of_types(invoke: Invoke, things: Path) -> None:
     told = json.loads(
         invoke("dynamic", things, *WORLD, *TYPED, "--bootstrap", 3, "--out", "types.json", "--json").stdout

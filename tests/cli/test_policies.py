@@ -60,7 +60,6 @@ def policy(invoke: Invoke, shown_csv: Path) -> Path:
     return shown_csv.with_name("policy.json")
 
 
-@pytest.mark.usefixtures("quick")
 def test_three_commands_from_a_table_to_a_decision(run: Run, shown_csv: Path) -> None:
     learned = run("learn", "policy.toml", shown_csv, "--out", "policy.json")
     assert (learned.returncode, learned.stderr) == (0, "Wrote policy.json\n")

@@ -72,7 +72,6 @@ def test_a_page_is_decided_and_printed(invoke: Invoke, policy: Path) -> None:
     assert "in its place" in invoke("decide", policy, "--marginals", 20).stdout
 
 
-@pytest.mark.usefixtures("quick")
 def test_what_it_learned_of_slates_is_told(invoke: Invoke, policy: Path, folder: Path) -> None:
     more = "[slate.goals]\nmargin = {least = 3.6, worth = 0.5}\n[slate.floors]\nhand = 1\n"
     text = SPECIFICATION + 'diversity = 0.5\npositions = "estimated"\n' + more
@@ -85,7 +84,6 @@ def test_what_it_learned_of_slates_is_told(invoke: Invoke, policy: Path, folder:
     assert "9 is out of reach" in invoke("learn", "far.toml", "shown.csv").stdout
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_log_of_pages_judges_another_policy(invoke: Invoke, policy: Path, folder: Path) -> None:
     from revealed.decide.policy import LearningPolicy
 

@@ -45,7 +45,6 @@ def test_the_demo_tells_what_the_library_finds(run: Run, folder: Path) -> None:
     assert found == pytest.approx(fit.estimates, rel=1e-9)
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_demo_again_and_elsewhere(invoke: Invoke, folder: Path) -> None:
     first = json.loads(invoke("demo", "--output", "a/b", "--json").stdout)
     again = json.loads(invoke("demo", "--output", "a/b", "--json").stdout)
@@ -55,7 +54,6 @@ def test_the_demo_again_and_elsewhere(invoke: Invoke, folder: Path) -> None:
     assert "cannot make the folder" in invoke("demo", "--output", "taken", code=6).stderr
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_demo_without_matplotlib(invoke: Invoke, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import sys
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
-import pytest
 
 from bench.coldstart import Start, World, regret, scene, starts
 from revealed.decide.explore import Explorer
@@ -16,8 +15,6 @@ SMALL = World(n_items=200, main=0.8, n_attributes=4, views=15)
 #: Of the regret of N(0, 1), over seeds: a little more than in the bench, whose world is ten times as large.
 LARGEST = 0.8
 SEEDS = (0, 1)
-
-pytestmark = pytest.mark.usefixtures("quick")
 
 
 @cache

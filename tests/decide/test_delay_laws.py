@@ -61,7 +61,6 @@ def test_a_law_is_made_from_its_mean_and_refuses_nonsense():
 # ---- estimates ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_both_likelihoods_agree_with_automatic_differentiation():
     jax = pytest.importorskip("jax")
     jnp = jax.numpy

@@ -140,7 +140,6 @@ def test_silence_becomes_a_no_and_the_decision_is_let_go_of():
     np.testing.assert_allclose(ledger.model.posterior.mean, plain.posterior.mean, atol=1e-6)
 
 
-@pytest.mark.usefixtures("quick")
 def test_the_posterior_is_the_sum_of_its_parts_and_proper_after_1e5_additions_and_subtractions(monkeypatch):
     for sweep_after in (10**9, 20_000):  # without any sweep, and as it is
         monkeypatch.setattr(book_module, "SWEEP_AFTER", sweep_after)
@@ -256,7 +255,6 @@ def test_until_the_law_is_told_it_is_the_naive_to_the_bit():
     assert "the standard error of the log" in strict.status.messages[0]
 
 
-@pytest.mark.usefixtures("quick")
 def test_regret_and_calibration_are_no_worse_than_the_naive():
     results = {}
     for treatment in (NothingYet(), Naive(), Oracle()):

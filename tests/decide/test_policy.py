@@ -82,7 +82,6 @@ def test_the_same_number_is_the_same_decision_in_any_order(learned: LearningPoli
     assert LearningPolicy.fresh(specification(), seed=6).learn(shown(8, 1)).version != early.version
 
 
-@pytest.mark.usefixtures("quick")
 def test_propensities_are_how_often_things_are_shown() -> None:
     policy = LearningPolicy.fresh(specification(), seed=5).learn(shown(40, 1))
     counts = dict.fromkeys(ITEMS, 0)
@@ -137,7 +136,6 @@ def test_rows_without_an_answer_teach_nothing() -> None:
         LearningPolicy.fresh(specification()).learn(log.take(~log.answered))
 
 
-@pytest.mark.usefixtures("quick")
 def test_floor_cap_pin_block_and_holdout() -> None:
     spec = specification(
         explore={"floor": 0.05, "cap": 0.8}, business={"blocked": ["cap"], "holdout": 0.3, "salt": "a"}

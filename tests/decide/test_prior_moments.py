@@ -13,8 +13,6 @@ from revealed.models.glm.model import BayesianGLM
 
 NAMES = ("main", "pair")
 
-pytestmark = pytest.mark.usefixtures("quick")
-
 
 def fitted(seed: int, variances: tuple[float, float], center: float = 0.0, **options: Any) -> tuple[Any, ...]:
     """Return a first fit in which some parameters saw many answers and some few, the groups, rows and answers."""

@@ -62,7 +62,6 @@ def found(seed: int, link: str = "gaussian", **options: Any) -> MetaPrior:
 # ---- recovery -----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_known_variances_come_back_and_their_intervals_cover() -> None:
     # Gaussian answers and all covariances: nothing is approximate but the batches. 8 worlds, two groups.
     groups = [[found(seed)[name] for name in TRUE] for seed in range(8)]
@@ -81,7 +80,6 @@ def covers(group: GroupPrior) -> bool:
     return group.low < TRUE[group.name] < group.high
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize(
     ("link", "options"),
     [
@@ -109,7 +107,6 @@ def test_sparse_rows_are_as_good_as_dense_ones() -> None:
     assert dense.to_dict() == sparse.to_dict()
 
 
-@pytest.mark.usefixtures("quick")
 def test_it_never_predicts_worse_than_the_first_prior() -> None:
     for seed in range(3):
         prior = found(seed, "logit", n_rows=150, covariance="diagonal", variance=0.1)
@@ -117,7 +114,6 @@ def test_it_never_predicts_worse_than_the_first_prior() -> None:
         assert prior.effort.after <= prior.effort.before
 
 
-@pytest.mark.usefixtures("quick")
 def test_where_answers_are_silent_the_first_prior_stays() -> None:
     model, groups, rows, answers, _ = world(0, n_rows=200, covariance="diagonal", variance=0.3)
     vague = BayesianGLM(GaussianLink(1000.0), model.posterior, model.prior)
@@ -134,7 +130,6 @@ def test_where_answers_are_silent_the_first_prior_stays() -> None:
 # ---- means --------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_mean_is_estimated_where_answers_can_tell_it() -> None:
     centers = [found(seed, center=0.8, covariance="diagonal", n_rows=600) for seed in range(4)]
     assert np.mean([prior["slope"].mean for prior in centers]) == pytest.approx(0.8, abs=0.12)
@@ -147,7 +142,6 @@ def test_a_mean_is_estimated_where_answers_can_tell_it() -> None:
     assert fixed["slope"].variance > 3 * centers[0]["slope"].variance
 
 
-@pytest.mark.usefixtures("quick")
 def test_without_a_base_the_mean_of_the_items_is_told() -> None:
     model, groups, rows, answers, _ = world(1, covariance="diagonal", n_rows=600)
     bare = BayesianGLM.fresh(2 * ITEMS, "gaussian", covariance="diagonal")
@@ -173,7 +167,6 @@ def test_groups_of_few_and_members_never_seen_keep_the_first_prior() -> None:
     assert MetaPrior.from_dict(prior.to_dict()).to_dict() == prior.to_dict()
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_group_that_does_not_vary_gets_a_small_variance_but_not_none() -> None:
     rng = np.random.default_rng(4)
     rows = np.eye(50)[rng.integers(0, 50, 1500)]
@@ -186,7 +179,6 @@ def test_a_group_that_does_not_vary_gets_a_small_variance_but_not_none() -> None
 # ---- bounds -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_many_groups_take_a_bounded_number_of_passes_over_fewer_rows() -> None:
     rng = np.random.default_rng(5)
     groups = np.repeat(np.arange(12), 8)
@@ -205,7 +197,6 @@ def test_many_groups_take_a_bounded_number_of_passes_over_fewer_rows() -> None:
     assert str(prior.effort).startswith(f"{prior.effort.n_fits} passes over 1,000 rows; log-loss a row ")
 
 
-@pytest.mark.usefixtures("quick")
 def test_it_is_the_same_each_time() -> None:
     model, groups, rows, answers, item = world(6, "logit", n_rows=400, covariance="diagonal")
     one, again = (

@@ -35,7 +35,6 @@ def run(
     return multipliers, np.array(total), np.array(averages)
 
 
-@pytest.mark.usefixtures("quick")
 def test_a_level_is_kept_at_nearly_the_least_cost():
     start = Multipliers.start(AtLeast("margin", level=2.5, worth=2.0))
     _, free, before = run(start, 200, learning=False)

@@ -48,7 +48,7 @@ def test_a_place_held_before_the_clock_stepped_back_is_free(tmp_path) -> None:
 
 
 @pytest.mark.parametrize("step", [-7200.0, 7200.0])
-def test_a_step_of_the_clock_loses_nothing(tmp_path, monkeypatch, quick, step) -> None:
+def test_a_step_of_the_clock_loses_nothing(tmp_path, monkeypatch, step) -> None:
     clock, where, stop = Clock(), made(tmp_path), Event()
     monkeypatch.setattr(service_module, "time", clock)
     snapshots = Snapshots(tmp_path / "log.db.snapshots")
@@ -96,7 +96,7 @@ def test_a_step_of_the_clock_loses_nothing(tmp_path, monkeypatch, quick, step) -
     reading.close()
 
 
-def test_outcomes_in_any_order_early_late_and_twice_count_once(tmp_path, quick) -> None:
+def test_outcomes_in_any_order_early_late_and_twice_count_once(tmp_path) -> None:
     where, chance = made(tmp_path), random.Random(4)
 
     async def scenario() -> None:

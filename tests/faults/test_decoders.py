@@ -108,7 +108,7 @@ def _require_described(path: str, form: bytes, answer: httpx.Response) -> None:
     decode(answer.content, type=kind)
 
 
-def test_anything_is_answered_as_described(tmp_path: Path, capsys, quick) -> None:
+def test_anything_is_answered_as_described(tmp_path: Path, capsys) -> None:
     seen: Counter[tuple[str, int]] = Counter()
     with asyncio.Runner() as runner:
         service = serving(made(tmp_path))
@@ -135,7 +135,7 @@ def test_anything_is_answered_as_described(tmp_path: Path, capsys, quick) -> Non
     assert {path for path, status in seen if status == 200} == set(HOT)
 
 
-def test_every_path_described_answers_what_it_describes(tmp_path: Path, quick) -> None:
+def test_every_path_described_answers_what_it_describes(tmp_path: Path) -> None:
     """Odd names in paths and odd bodies, on all that the description lists."""
     texts = ["offers", "x", "%00", "%ff", "a" * 3000, "'; DROP TABLE decisions; --", "<script>", "..", "\u20ac"]
     bodies: list[object] = [None, 5, [], {}, {"state": None}, {"state": "nowhere"}, {"x": {}}, "text"]

@@ -85,7 +85,7 @@ def disk() -> Iterator[Disk]:
         made_here.unmount()
 
 
-def test_a_full_disk_is_survived_without_a_restart(disk, tmp_path, capsys, quick) -> None:
+def test_a_full_disk_is_survived_without_a_restart(disk, tmp_path, capsys) -> None:
     where = str(disk.folder / "log.db")
     with running(tmp_path, store=where) as service:
         disk.service = service
@@ -152,7 +152,7 @@ def both(tmp_path: Path, where: str) -> Iterator[tuple[Running, Running]]:
         yield one, other
 
 
-def test_two_services_on_one_file_are_safe(tmp_path, capsys, quick) -> None:
+def test_two_services_on_one_file_are_safe(tmp_path, capsys) -> None:
     """Deciders of both write, one learner learns, the other waits for its place."""
     where = str(tmp_path / "log.db")
     open_store(where).close()

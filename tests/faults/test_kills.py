@@ -58,7 +58,7 @@ def _alive(pid: int) -> bool:
         return True
 
 
-def test_killed_again_and_again_nothing_acknowledged_is_lost(tmp_path, capsys, quick) -> None:
+def test_killed_again_and_again_nothing_acknowledged_is_lost(tmp_path, capsys) -> None:
     chance = random.Random(11)
     kills, longest = _kills(chance), 0.0
     with running(tmp_path, options=("--without-keys", "--deciders", "2")) as service:

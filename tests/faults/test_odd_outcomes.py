@@ -24,7 +24,7 @@ REWARDS = [1.0, 0.0, 0.5, -3.0, 1e300, 7.0, 1e154, -1e308, 2.0, 5e-324]
 
 
 @pytest.mark.parametrize("link", ["logit", "gaussian", "poisson"])
-def test_odd_numbers_do_not_end_learning(tmp_path, capsys, quick, link) -> None:
+def test_odd_numbers_do_not_end_learning(tmp_path, capsys, link) -> None:
     policy = fresh(**FEATURES, learn={"link": link})
     where = made(tmp_path, policy)
     counts = {200: 0, 422: 0}

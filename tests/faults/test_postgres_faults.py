@@ -117,7 +117,7 @@ def _restart(url: str) -> None:
     )
 
 
-def test_restarted_and_cut_off_under_load(empty, tmp_path, capsys, quick) -> None:
+def test_restarted_and_cut_off_under_load(empty, tmp_path, capsys) -> None:
     password = str(urlsplit(empty).password)
     with wire_to(empty) as (wire, address), running(tmp_path, store=address) as service:
         with shopping(service.port, 3, pause=0.01) as shoppers:

@@ -24,7 +24,7 @@ def empty(postgres_url: str) -> str:
     return postgres_url
 
 
-def test_no_secret_is_ever_told(empty, tmp_path, capsys, quick) -> None:
+def test_no_secret_is_ever_told(empty, tmp_path, capsys) -> None:
     password = str(urlsplit(empty).password)
     user = "ann"
     with psycopg.connect(empty, autocommit=True) as connection:

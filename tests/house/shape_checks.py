@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import Counter
+from collections.abc import Callable, Hashable
+from functools import wraps
+from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import FunctionType
 from typing import Any
 
 from beartype import BeartypeConf, beartype
+
+#: Calls of a function that are checked in each test: where thousands are made, checks take ten times what they check.
+MOST_CALLS = 25
 
 #: As type checkers have it, an int will do where a float is asked for.
 _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
@@ -14,6 +20,9 @@ _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 #: What checks functions inside functions, by module, name and annotations: they are defined anew in each call, and
 #: to write their checks takes milliseconds.
 _OF_INNER: dict[Hashable, Any] = {}
+
+#: Calls that were checked in this test, by function.
+_calls: Counter[str] = Counter()
 
 
 def check(function: Any) -> Any:
@@ -28,3 +37,36 @@ def check(function: Any) -> Any:
     if key not in _OF_INNER:
         _OF_INNER[key] = _checked(function)
     return _OF_INNER[key]
+
+
+def begin_test() -> None:
+    """Check each function's first calls again."""
+    _calls.clear()
+
+
+def sparing(jaxtyped: Callable[..., Any]) -> Callable[..., Any]:
+    """Return jaxtyping's decorator, so that it checks a function's first calls in each test only."""
+
+    def sparingly(*, typechecker: Any) -> Callable[[Any], Any]:
+        decorate = jaxtyped(typechecker=typechecker)
+
+        def decorated(item: Any) -> Any:
+            checked = decorate(item)
+            if not isinstance(item, FunctionType) or any(
+                is_kind(item) for is_kind in (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
+            ):
+                return checked
+            name = f"{item.__module__}.{item.__qualname__}"
+
+            @wraps(item)
+            def called(*arguments: Any, **named: Any) -> Any:
+                if _calls[name] >= MOST_CALLS:
+                    return item(*arguments, **named)
+                _calls[name] += 1
+                return checked(*arguments, **named)
+
+            return called
+
+        return decorated
+
+    return sparingly

@@ -40,7 +40,6 @@ def quick_start():
         yield environment
 
 
-@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_page(page, quick_start, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)

@@ -8,7 +8,7 @@ from jaxtyping import Float, TypeCheckError, jaxtyped
 
 from revealed.errors import nearest
 from revealed.evidence import ExactSum, Gaussian
-from tests.house.shape_checks import check
+from tests.house.shape_checks import MOST_CALLS, begin_test, check
 
 
 def test_a_wrong_shape_is_caught():
@@ -42,3 +42,13 @@ def test_inner_functions_are_checked_each_time_they_are_defined(time):
         inner(2)(np.ones(2), np.ones(3))
     with pytest.raises(TypeCheckError, match="return value of .*first"):
         inner(1)(np.ones(2), np.ones(2))
+
+
+def test_the_first_calls_in_each_test_are_checked():
+    for _ in range(2):
+        begin_test()
+        for _ in range(MOST_CALLS):
+            with pytest.raises(TypeCheckError):
+                ExactSum.of(np.ones(3))
+        with pytest.raises(TypeError, match="absolute"):  # beyond that it is taken as it is
+            ExactSum.of("no array")  # type: ignore[arg-type]

@@ -204,7 +204,6 @@ def test_probabilities_sum_to_one_and_the_log_likelihood_is_theirs(fit: Fit, log
     assert np.isfinite(logsum).all()
 
 
-@pytest.mark.usefixtures("quick")
 def test_estimates_recover_the_truth_with_honest_intervals(make: Callable[..., Model], subject: Subject) -> None:
     hits, total = 0, 0
     seeds, n_cases = (60, 400) if subject.classes == 1 else (14, 1_000)  # to tell classes apart takes more people

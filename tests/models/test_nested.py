@@ -190,7 +190,6 @@ def test_parameters_beyond_reason_are_told() -> None:
 # ---- recovery -------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.usefixtures("quick")
 def test_estimates_recover_the_truth_with_honest_intervals() -> None:
     truth = {"x": 1.0, "y": -0.7, "z": 0.4, "nest[one]": 2.0, "nest[two]": 1.5}
     hits = dict.fromkeys(("classic", "robust"), 0)

@@ -208,7 +208,6 @@ def test_the_truth_is_recovered(found: tuple[Fit, ChoiceLog, np.ndarray]) -> Non
     assert (each.mean[:, 1] < 0).all()
 
 
-@pytest.mark.usefixtures("quick")
 def test_intervals_hold_the_truth_as_often_as_they_say() -> None:
     hits = total = 0
     for seed in range(8):

@@ -55,7 +55,7 @@ def _killed_writer(address: str, start: int, seconds: float) -> int:
     return int.from_bytes(told[-4:], "big")
 
 
-def test_killed_writers_lose_nothing_acknowledged(address: str, quick: None) -> None:
+def test_killed_writers_lose_nothing_acknowledged(address: str) -> None:
     chance = random.Random(1)
     open_store(address).close()
     last = 0
@@ -84,7 +84,7 @@ def test_killed_writers_lose_nothing_acknowledged(address: str, quick: None) -> 
 
 
 @pytest.mark.parametrize("rest", ["gone", "zeros", "noise"])
-def test_power_cut_leaves_a_prefix(tmp_path: Path, quick: None, rest: str) -> None:
+def test_power_cut_leaves_a_prefix(tmp_path: Path, rest: str) -> None:
     """Cut the write-ahead log at many bytes; what stood behind the cut is gone, or anything."""
     path, chance = tmp_path / "log.db", random.Random(2)
     store = open_store(path)

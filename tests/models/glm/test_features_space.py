@@ -143,7 +143,6 @@ def test_a_space_never_sees_what_others_have_grown(
         assert one.n_params == space.n_params
 
 
-@pytest.mark.usefixtures("quick")
 @settings(max_examples=25)
 @given(records_of)
 def test_hashed_rows_are_the_same_by_every_path(records: list[Record]) -> None:

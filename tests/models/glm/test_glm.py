@@ -174,7 +174,6 @@ def test_a_posterior_stays_proper_through_any_coming_and_going(seed: int, steps:
     np.testing.assert_allclose(model.posterior.variance, model.prior.variance, rtol=1e-4)
 
 
-@pytest.mark.usefixtures("quick")
 def test_ten_million_answers_may_come_and_go() -> None:
     x, y = world("logit", 200, 16)
     start = BayesianGLM.fresh(K, "logit").learn(x[:100], y[:100])
