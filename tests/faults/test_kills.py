@@ -14,15 +14,13 @@ from functools import partial
 from tests.faults.ledger import checked
 from tests.faults.running import LONG, Running, eventually, running, shopping
 
-#: How many, in the normal run; or as many in all as REVEALED_LONG_FAULTS says.
+#: How many, in the normal run; or as many of each as REVEALED_LONG_FAULTS says.
 KILLS = {"decider": 3, "learner": 2, "supervisor": 1}
 
 
 def _kills(chance: random.Random) -> list[str]:
     """Return which processes to kill, one after the other."""
-    if LONG:
-        return chance.choices(["decider", "learner", "supervisor"], weights=[9, 8, 3], k=LONG)
-    kills = [what for what, count in KILLS.items() for _ in range(count)]
+    kills = [what for what, count in KILLS.items() for _ in range(LONG or count)]
     chance.shuffle(kills)
     return kills
 
