@@ -5,14 +5,21 @@ Nothing heavy is imported before a command needs it, so that ``revealed --help``
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 from typing import NoReturn
+
+#: Numpy reads them when it is imported. Engines have threads of their own; those of linear algebra, with matrices as
+#: small as most are here, wait for each other: a search for types takes twice as long with two of them.
+_BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 def main() -> None:
     """Run the command line; the entry point of ``revealed``."""
     signal.signal(signal.SIGTERM, _terminate)
+    for name in _BLAS:
+        os.environ.setdefault(name, "1")
     try:
         from revealed.cli.app import app
     except KeyboardInterrupt:

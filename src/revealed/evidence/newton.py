@@ -1,4 +1,4 @@
-"""The Newton driver of all models: a trust region over evidence alone. Imports its own room only.
+"""The Newton driver of all models: a trust region over evidence alone. Imports its own room, and of engine BLAS.
 
 It never sees data, only a function from parameters to :class:`Evidence`. A full pass over a large log is what costs,
 so it first climbs on samples of cases (evidence of a few blocks). On the full log it begins with passes for the score
@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float
 
+from revealed.engine.blas import single_threaded_blas
 from revealed.errors import EvidenceError
 from revealed.evidence.checkpoint import Checkpoint
 from revealed.evidence.evidence import Detail, Evidence
@@ -168,6 +169,7 @@ class Region:
         return np.asarray(np.clip(params, self.lower, self.upper))
 
 
+@single_threaded_blas()  # of a few parameters, or some hundred states: threads would wait for each other
 def maximise(
     evidence_at: EvidenceAt,
     start: Float[np.ndarray, " K"],

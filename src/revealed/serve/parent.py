@@ -9,16 +9,17 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from threading import Thread
 
 import msgspec
 
+#: A service spreads over processes: threads of a child's linear algebra would only keep the others from theirs.
+_ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
-def started(
-    module: str, what: object, fds: tuple[int, ...] = (), env: Mapping[str, str] | None = None
-) -> subprocess.Popen[bytes]:
+
+def started(module: str, what: object, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
     """Start a child, and tell it what to do.
 
     Parameters
@@ -29,12 +30,14 @@ def started(
         What it is told, as JSON: on standard input, as everybody on the machine can read arguments.
     fds : tuple of int
         What it inherits that is open.
-    env : mapping, optional
-        Its environment; this process's own where not given.
     """
     # A group of its own: Ctrl-C in a terminal reaches the supervisor, which ends its children in order.
     child = subprocess.Popen(  # noqa: S603 - our own modules
-        [sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=fds, start_new_session=True, env=env
+        [sys.executable, "-m", module],
+        stdin=subprocess.PIPE,
+        pass_fds=fds,
+        start_new_session=True,
+        env=_ONE_CORE | os.environ,  # who says otherwise has their way
     )
     assert child.stdin is not None
     with suppress(BrokenPipeError):  # it has died already

@@ -1,4 +1,4 @@
-"""The bootstrap by person: transitions and rewards estimated again from persons drawn again. Imports its own room.
+"""The bootstrap by person: transitions and rewards estimated again from persons drawn again. Imports its room, engine.
 
 For what the information does not know: that transitions were estimated (all estimators), that behaviour was (two-step).
 
@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from jaxtyping import Float, Int
 
+from revealed.engine.blas import single_threaded_blas
 from revealed.errors import DataError, SpecificationError
 from revealed.evidence import Checkpoint
 from revealed.models.dynamic.draws import Drawn, Draws
@@ -89,6 +90,7 @@ class Bootstrap:
         )
 
 
+@single_threaded_blas()
 def bootstrapped(
     model: DynamicModel,
     panel: Panel,

@@ -1,4 +1,4 @@
-"""What estimators of linear rewards share: formula, constraints, conclusion. Imports its own room and models."""
+"""What estimators of linear rewards share: formula, constraints, conclusion. Imports its own room, models and engine."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import ClassVar
 import numpy as np
 from jaxtyping import Float
 
+from revealed.engine.blas import single_threaded_blas
 from revealed.errors import SpecificationError
 from revealed.evidence import Maximum, NewtonOptions
 from revealed.evidence.covariance import covariance
@@ -80,6 +81,7 @@ class DynamicModel(ABC):
     #: What estimates lean on further.
     lean: ClassVar[tuple[str, ...]] = ()
 
+    @single_threaded_blas()
     def fit(
         self,
         panel: Panel,

@@ -1,4 +1,4 @@
-r"""Types of decision makers that nobody observes: a finite mixture, by expectation and maximisation. Imports its room.
+r"""Types of decision makers that nobody observes: a finite mixture, by expectation and maximisation. Imports its room, engine.
 
 A type is one more column of the state, which never moves and is not seen (Arcidiacono and Miller 2011, "Conditional
 choice probability estimation of dynamic discrete choice models with unobserved heterogeneity", Econometrica 79(6)). So
@@ -24,6 +24,7 @@ from jaxtyping import Float
 from scipy import sparse
 from scipy.special import logsumexp
 
+from revealed.engine.blas import single_threaded_blas
 from revealed.errors import SpecificationError
 from revealed.evidence import Checkpoint
 from revealed.models.dynamic.bootstrap import Bootstrap, Mover, again, drawn_of
@@ -108,6 +109,7 @@ class UnobservedTypes:
     tolerance: float = 1e-6
     most: int = 500
 
+    @single_threaded_blas()
     def fit(
         self,
         panel: Panel,
@@ -180,6 +182,7 @@ class UnobservedTypes:
         return TypesFit(shown, shares, types.errors("clustered"), tau, best.trail[-1], best.trail, near, best.converged)
 
 
+@single_threaded_blas()
 def bootstrapped_types(
     mixture: UnobservedTypes,
     panel: Panel,

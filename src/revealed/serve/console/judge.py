@@ -6,7 +6,6 @@ which leaves what it found in the store. A page shows what was found last, and h
 
 from __future__ import annotations
 
-import os
 import subprocess
 import time
 from collections.abc import Callable, Sequence
@@ -88,8 +87,7 @@ class Judge:
             return
         self.close()
         self._started = self.clock()
-        one_core = os.environ | {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}  # the others decide
-        self._process = parent.started("revealed.serve.judging", self.where, env=one_core)
+        self._process = parent.started("revealed.serve.judging", self.where)
 
     @property
     def is_running(self) -> bool:
