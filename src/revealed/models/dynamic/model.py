@@ -1,4 +1,4 @@
-"""What estimators of linear rewards share: formula, constraints, conclusion. Imports its own room, models and engine."""
+"""What estimators of linear rewards share: formula, constraints, conclusion. Imports its room, models and engine."""
 
 from __future__ import annotations
 

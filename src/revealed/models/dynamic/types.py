@@ -1,4 +1,4 @@
-r"""Types of decision makers that nobody observes: a finite mixture, by expectation and maximisation. Imports its room, engine.
+r"""Types of decision makers that nobody observes: a finite mixture, by EM. Imports its own room and engine.
 
 A type is one more column of the state, which never moves and is not seen (Arcidiacono and Miller 2011, "Conditional
 choice probability estimation of dynamic discrete choice models with unobserved heterogeneity", Econometrica 79(6)). So
