@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from threading import Event, Thread
@@ -93,6 +94,38 @@ def test_a_step_of_the_clock_loses_nothing(tmp_path, monkeypatch, step) -> None:
         before = lesson.outcomes_to
     assert pupil.policy.model.n_answers == 60
     assert state_of(policy) == state_of(pupil.policy)
+    reading.close()
+
+
+def test_a_clock_that_steps_back_in_the_midst_of_a_lesson_does_not_end_learning(tmp_path) -> None:
+    where, stop, calls = made(tmp_path), Event(), itertools.count()
+
+    def clock() -> float:
+        return now() - 3600.0 * next(calls)  # at each look
+
+    def learning() -> None:
+        store = open_store(where)
+        learn(store, Snapshots(tmp_path / "log.db.snapshots"), stop, clock, pause=0.005)
+        store.close()
+
+    async def scenario() -> None:
+        async with serving(where) as client:
+            for count in range(1, 4):
+                decided = (await client.post("/v1/decide", json=request())).json()
+                await client.post("/v1/outcome", json={"decision": decided["decision"], "reward": 1})
+                deadline = monotonic() + 15
+                while [lesson.outcomes_to for lesson in reading.lessons_after("offers", 0)][-1:] != [count]:
+                    assert monotonic() < deadline
+                    await asyncio.sleep(0.02)
+
+    reading = open_store(where)
+    thread = Thread(target=learning)
+    thread.start()
+    try:
+        asyncio.run(scenario())
+    finally:
+        stop.set()
+        thread.join(20)
     reading.close()
 
 

@@ -21,9 +21,6 @@ _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))
 #: to write their checks takes milliseconds.
 _OF_INNER: dict[Hashable, Any] = {}
 
-#: Functions whose calls are not where they run.
-_KINDS = (iscoroutinefunction, isgeneratorfunction, isasyncgenfunction)
-
 #: Calls that were checked in this test, by function.
 _calls: Counter[str] = Counter()
 
@@ -54,19 +51,34 @@ def sparing(jaxtyped: Callable[..., Any]) -> Callable[..., Any]:
         decorate = jaxtyped(typechecker=typechecker)
 
         def decorated(item: Any) -> Any:
-            if not isinstance(item, FunctionType) or any(is_kind(item) for is_kind in _KINDS):
-                return decorate(item)
-            name, checked = f"{item.__module__}.{item.__qualname__}", cache(partial(decorate, item))
-
-            @wraps(item)
-            def called(*arguments: Any, **named: Any) -> Any:
-                if _calls[name] >= MOST_CALLS:
-                    return item(*arguments, **named)
-                _calls[name] += 1
-                return checked()(*arguments, **named)  # written when first called: most are not, in one test
-
-            return called
+            if isinstance(item, FunctionType):
+                return decorate(item) if _odd(item) else _spared(item, cache(partial(decorate, item)))
+            plain = vars(item).get("__init__")
+            checked = decorate(item)
+            made = vars(checked).get("__init__")
+            if made is not plain and plain is not None:  # of a dataclass
+                checked.__init__ = _spared(plain, lambda: made)
+            return checked
 
         return decorated
 
     return sparingly
+
+
+def _odd(function: FunctionType) -> bool:
+    """Return whether a function does not run where it is called."""
+    return iscoroutinefunction(function) or isgeneratorfunction(function) or isasyncgenfunction(function)
+
+
+def _spared(plain: Callable[..., Any], checked: Callable[[], Callable[..., Any]]) -> Callable[..., Any]:
+    """Return a function whose first calls in a test are checked; what checks them is written when first called."""
+    name = f"{plain.__module__}.{plain.__qualname__}"
+
+    @wraps(plain)
+    def called(*arguments: Any, **named: Any) -> Any:
+        if _calls[name] >= MOST_CALLS:
+            return plain(*arguments, **named)
+        _calls[name] += 1
+        return checked()(*arguments, **named)
+
+    return called

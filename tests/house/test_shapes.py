@@ -52,3 +52,12 @@ def test_the_first_calls_in_each_test_are_checked():
                 ExactSum.of(np.ones(3))
         with pytest.raises(TypeError, match="absolute"):  # beyond that it is taken as it is
             ExactSum.of("no array")  # type: ignore[arg-type]
+
+
+def test_so_are_the_first_objects_of_a_dataclass():
+    for _ in range(2):
+        begin_test()
+        for _ in range(MOST_CALLS):
+            with pytest.raises(TypeCheckError):
+                Gaussian("no array", np.eye(2))  # type: ignore[arg-type]
+        Gaussian.ridge(2, 3)

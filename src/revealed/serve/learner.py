@@ -209,6 +209,7 @@ def learn(
     pupils: dict[str, Pupil] = {}
     held = failed = clock()
     while not stop.is_set():
+        began = time.monotonic()  # a clock that steps back meanwhile would have it wait for hours
         try:
             now = clock()
             if now - held > _RENEWED or now < held:
@@ -224,7 +225,7 @@ def learn(
             busy = False
         with suppress(StoreError):  # what is wrong with the disk is told where something must be written
             store.settle()
-        stop.wait(max(0.0, now + _PACE - clock()) if busy else pause)
+        stop.wait(max(0.0, began + _PACE - time.monotonic()) if busy else pause)
     for pupil in pupils.values():
         pupil.keep(clock(), 0.0)
     store.release(ROLE, who)

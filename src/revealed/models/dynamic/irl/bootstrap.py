@@ -67,7 +67,7 @@ class RewardBootstrap:
     def of(self, what: Callable[[RecoveredReward], Float[np.ndarray, "*shape"]]) -> Spread:
         """Return any numbers of a reward with their standard errors: its value somewhere, a mean, a difference."""
         drawn = np.array([what(one) for one in self.draws])
-        return Spread(np.asarray(what(self.found), dtype=np.float64), drawn.std(axis=0, ddof=1))
+        return Spread(np.asarray(what(self.found), dtype=np.float64), np.asarray(drawn.std(axis=0, ddof=1)))
 
     def reward(self, states: Float[np.ndarray, "m d"]) -> Spread:
         """Return the rewards in some states, shape (m, A), with standard errors."""
