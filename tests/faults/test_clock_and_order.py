@@ -6,16 +6,15 @@ import asyncio
 import itertools
 import random
 import time
-from threading import Event, Thread
 from time import monotonic
 from time import time as now
 
 import pytest
 
 from revealed.serve import service as service_module
-from revealed.serve.learner import ROLE, Pupil, learn
+from revealed.serve.learner import ROLE, Pupil
 from revealed.serve.lessons import taught
-from revealed.serve.snapshots import Snapshots, state_of
+from revealed.serve.snapshots import state_of
 from revealed.store.open import open_store
 from tests.serve.world import Learning, fresh, made, request, serving
 
@@ -50,14 +49,8 @@ def test_a_place_held_before_the_clock_stepped_back_is_free(tmp_path) -> None:
 
 @pytest.mark.parametrize("step", [-7200.0, 7200.0])
 def test_a_step_of_the_clock_loses_nothing(tmp_path, monkeypatch, step) -> None:
-    clock, where, stop = Clock(), made(tmp_path), Event()
+    clock, where = Clock(), made(tmp_path)
     monkeypatch.setattr(service_module, "time", clock)
-    snapshots = Snapshots(tmp_path / "log.db.snapshots")
-
-    def learning() -> None:
-        store = open_store(where, clock=clock.time)
-        learn(store, snapshots, stop, clock.time, pause=0.005)
-        store.close()
 
     async def scenario() -> None:
         async with serving(where) as client:
@@ -76,13 +69,8 @@ def test_a_step_of_the_clock_loses_nothing(tmp_path, monkeypatch, step) -> None:
                 await asyncio.sleep(0.02)
 
     reading = open_store(where)
-    thread = Thread(target=learning)
-    thread.start()
-    try:
+    with Learning(where, clock.time):
         asyncio.run(scenario())
-    finally:
-        stop.set()
-        thread.join(20)
     lessons = reading.lessons_after("offers", 0)
     assert lessons[-1].outcomes_to == 60
     made_at = [row.made for _, row in reading.decisions_after(0, 60, "offers")]
@@ -98,15 +86,10 @@ def test_a_step_of_the_clock_loses_nothing(tmp_path, monkeypatch, step) -> None:
 
 
 def test_a_clock_that_steps_back_in_the_midst_of_a_lesson_does_not_end_learning(tmp_path) -> None:
-    where, stop, calls = made(tmp_path), Event(), itertools.count()
+    where, calls = made(tmp_path), itertools.count()
 
     def clock() -> float:
         return now() - 3600.0 * next(calls)  # at each look
-
-    def learning() -> None:
-        store = open_store(where)
-        learn(store, Snapshots(tmp_path / "log.db.snapshots"), stop, clock, pause=0.005)
-        store.close()
 
     async def scenario() -> None:
         async with serving(where) as client:
@@ -119,13 +102,8 @@ def test_a_clock_that_steps_back_in_the_midst_of_a_lesson_does_not_end_learning(
                     await asyncio.sleep(0.02)
 
     reading = open_store(where)
-    thread = Thread(target=learning)
-    thread.start()
-    try:
+    with Learning(where, clock):
         asyncio.run(scenario())
-    finally:
-        stop.set()
-        thread.join(20)
     reading.close()
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from threading import Event, Thread
@@ -96,13 +96,13 @@ async def _lifespan(app: Any) -> AsyncIterator[None]:
 class Learning:
     """A learner in a thread of its own, for the length of a block."""
 
-    def __init__(self, where: str) -> None:
-        self.where, self.stop = where, Event()
+    def __init__(self, where: str, clock: Callable[[], float] = time.time) -> None:
+        self.where, self.clock, self.stop = where, clock, Event()
         self.thread = Thread(target=self._run)
 
     def _run(self) -> None:
-        store = open_store(self.where)
-        learn(store, Snapshots(Path(f"{self.where}.snapshots")), self.stop, time.time, pause=0.005)
+        store = open_store(self.where, clock=self.clock)
+        learn(store, Snapshots(Path(f"{self.where}.snapshots")), self.stop, self.clock, pause=0.005)
         store.close()
 
     def __enter__(self) -> None:

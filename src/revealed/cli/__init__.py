@@ -10,8 +10,9 @@ import signal
 import sys
 from typing import NoReturn
 
-#: Numpy reads them when it is imported. Engines have threads of their own; those of linear algebra, with matrices as
-#: small as most are here, wait for each other: a search for types takes twice as long with two of them.
+#: Numpy reads them when it is imported, and the processes of a service inherit them. Engines have threads of their own;
+#: those of linear algebra, with matrices as small as most are here, wait for each other: a search for types takes
+#: three times as long with two of them. Who says otherwise has their way.
 _BLAS = ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 

@@ -15,9 +15,6 @@ from threading import Thread
 
 import msgspec
 
-#: A service spreads over processes: threads of a child's linear algebra would only keep the others from theirs.
-_ONE_CORE = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-
 
 def started(module: str, what: object, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
     """Start a child, and tell it what to do.
@@ -37,7 +34,6 @@ def started(module: str, what: object, fds: tuple[int, ...] = ()) -> subprocess.
         stdin=subprocess.PIPE,
         pass_fds=fds,
         start_new_session=True,
-        env=_ONE_CORE | os.environ,  # who says otherwise has their way
     )
     assert child.stdin is not None
     with suppress(BrokenPipeError):  # it has died already

@@ -90,7 +90,6 @@ class Bootstrap:
         )
 
 
-@single_threaded_blas()
 def bootstrapped(
     model: DynamicModel,
     panel: Panel,
@@ -178,6 +177,7 @@ def drawn_of(
     return Drawn(params, world, linear, solved(world, linear.of(params), start), shares)
 
 
+@single_threaded_blas()
 def again(
     panel: Panel,
     process: DecisionProcess,

@@ -182,7 +182,6 @@ class UnobservedTypes:
         return TypesFit(shown, shares, types.errors("clustered"), tau, best.trail[-1], best.trail, near, best.converged)
 
 
-@single_threaded_blas()
 def bootstrapped_types(
     mixture: UnobservedTypes,
     panel: Panel,
