@@ -15,7 +15,8 @@ from rich.progress import Progress
 
 from revealed.cli.exits import INTERRUPTED
 from revealed.cli.screen import Passes
-from revealed.models.dynamic import DynamicFit, NestedFixedPoint, bootstrap
+from revealed.models.dynamic import DynamicFit, NestedFixedPoint, RecoveredFit, bootstrap
+from revealed.models.dynamic.irl import PQR
 from tests.cli.conftest import Invoke
 
 WORLD = ("--states", "x=0:2", "--discount", 0.8, "--moves", "x=shares:action")
@@ -126,6 +127,33 @@ def test_an_interrupted_bootstrap_goes_on(
     assert not (folder / "fit.json.checkpoint").exists()
 
 
+def test_interrupted_draws_of_rewards_without_a_formula_go_on(
+    invoke: Invoke, things: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = ("dynamic", things, *WORLD, "--estimator", "pqr", "--anchor", "mend", "--behaviour", "polynomial:1")
+    invoke(*command, "--draws", 5, "--out", "whole.npz")
+    real, estimated = PQR.behaviour, []
+
+    def cut_short(*given: Any) -> Any:
+        estimated.append(given)
+        if len(estimated) == 4:
+            raise KeyboardInterrupt
+        return real(*given)
+
+    monkeypatch.setattr(PQR, "behaviour", cut_short)
+    cut = invoke(*command, "--draws", 5, "--out", "fit.npz", code=INTERRUPTED)
+    assert "The same command goes on from fit.npz.checkpoint" in cut.stderr
+    assert not (folder / "fit.npz").exists()
+    told = invoke(*command, "--draws", 5, "--out", "fit.npz", "--anchor-reward", 2, code=4).stderr
+    assert "fit.npz.checkpoint is about another estimation (" in " ".join(told.split())
+    assert "Going on from fit.npz.checkpoint" in invoke(*command, "--draws", 5, "--out", "fit.npz").stderr
+    assert len(estimated) == 4 + 3
+    assert not (folder / "fit.npz.checkpoint").exists()
+    found, whole = RecoveredFit.load("fit.npz"), RecoveredFit.load("whole.npz")
+    np.testing.assert_array_equal(found.standard_errors, whole.standard_errors)
+    np.testing.assert_array_equal(found.reward, whole.reward)
+
+
 def test_interrupted_draws_of_types_go_on(
     invoke: Invoke, things: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -206,6 +234,10 @@ def test_draws_of_types(invoke: Invoke, things: Path) -> None:
         ((*REWARD, "--starts", 2), "--starts goes with --types"),
         ((*REWARD, "--types", 2, "--estimator", "ccp"), "--types goes with --estimator npl and nfxp, not with ccp"),
         ((*REWARD[:-1], "npl", "--checkpoint", "some.json"), "--checkpoint goes with --estimator nfxp, --bootstrap or"),
+        (
+            ("--estimator", "pqr", "--draws", 0, "--checkpoint", "some.json"),
+            "--checkpoint goes with --estimator nfxp, --",
+        ),
         ((*TYPED, "--out", "some.json", "--checkpoint", "some.json"), "name another file than for the results"),
         (("--estimator", "pqr", "--anchor", "mend", "--types", 2), "not with pqr"),
     ],

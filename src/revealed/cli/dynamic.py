@@ -8,12 +8,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revealed.cli.dynamic_again import AgainOptions, drawn_again, require_estimator, typed
+from revealed.cli.dynamic_again import DRAWS, AgainOptions, drawn_again, require_estimator, typed
 from revealed.cli.exits import NOT_SOUND
 from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
 from revealed.cli.options import Json, Report, TextOptions
 from revealed.cli.panel import PanelOptions, panel_of
-from revealed.cli.recovering import RECOVERING, FreeOptions, recovered, require_no_formula, require_no_options
+from revealed.cli.recovering import (
+    RECOVERING,
+    FreeOptions,
+    Recovery,
+    recovered,
+    recovery_of,
+    require_no_formula,
+    require_no_options,
+)
 from revealed.cli.results import going_on, going_on_later, require_writable, write_report
 from revealed.cli.screen import Screen, remark
 from revealed.errors import SpecificationError, nearest
@@ -170,6 +178,8 @@ def dynamic(
     revealed datasets rust_buses --export buses.csv
     """
     screen = Screen(json)
+    if reward.estimator in RECOVERING and again.bootstrap is None:
+        again = replace(again, bootstrap=DRAWS)
     place = _place(reward, again, out)
     require_writable(report, out, place)
     if place is not None and place in (out, report):
@@ -185,8 +195,11 @@ def dynamic(
     fitted: DynamicFit | RecoveredFit
     kept, settled = None, True
     if reward.estimator in RECOVERING:
-        with screen.working("Recovering"):
-            fitted = recovered(free, reward.estimator, reward.anchor, seen, process, mover, again)
+        recovery = recovery_of(free, reward.estimator, reward.anchor, seen, process)
+        if place is not None:
+            kept = going_on(place, _about(recovery, panel, seen, process, world, again))
+        with going_on_later(kept):
+            fitted = recovered(recovery, seen, process, mover, again, screen, kept)
     else:
         model = model_of(reward, seen.actions)
         if place is not None:
@@ -220,12 +233,8 @@ def require_together(reward: RewardOptions, free: FreeOptions, again: AgainOptio
     else:
         require_no_options(free, reward.estimator)
     require_estimator(again, reward.estimator)
-    if (
-        reward.checkpoint is not None
-        and reward.estimator in ESTIMATORS
-        and reward.estimator != "nfxp"
-        and not again.many
-    ):
+    known = reward.estimator in (*ESTIMATORS, *RECOVERING)
+    if reward.checkpoint is not None and known and reward.estimator != "nfxp" and not again.many:
         raise SpecificationError(
             "--checkpoint goes with --estimator nfxp, --bootstrap or --types: the others begin anew at each step"
         )
@@ -233,13 +242,18 @@ def require_together(reward: RewardOptions, free: FreeOptions, again: AgainOptio
 
 def _place(reward: RewardOptions, again: AgainOptions, out: Path | None) -> Path | None:
     """Return where it is written down how far an estimation got, if it is."""
-    if reward.checkpoint is not None or out is None or not again.many or reward.estimator in RECOVERING:
+    if reward.checkpoint is not None or out is None or not again.many:
         return reward.checkpoint
     return out.with_name(f"{out.name}.checkpoint")
 
 
 def _about(
-    model: DynamicModel, path: Path, panel: Panel, process: DecisionProcess, world: WorldOptions, again: AgainOptions
+    model: DynamicModel | Recovery,
+    path: Path,
+    panel: Panel,
+    process: DecisionProcess,
+    world: WorldOptions,
+    again: AgainOptions,
 ) -> str:
     """Return what an estimation is of: all that its results follow from but the number of draws, which may grow."""
     from revealed.evidence import fingerprint

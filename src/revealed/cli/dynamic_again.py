@@ -101,7 +101,7 @@ def drawn_again(
 
     if not options.bootstrap:
         return fitted
-    with _drawing(screen) as told:
+    with drawing(screen, "Estimating again") as told:
         asked: dict[str, Any] = {"draws": options.bootstrap, "seed": options.seed, "told": told, "checkpoint": kept}
         again = bootstrapped(model, panel, process, mover, start=fitted, **asked)
     return again.kept_in(fitted)
@@ -133,14 +133,14 @@ def typed(
         found = mixture.fit(panel, process, transitions=transitions, told=search, checkpoint=kept)
     if not options.bootstrap:
         return found.fit
-    with _drawing(screen) as told:
+    with drawing(screen, "Estimating again") as told:
         asked: dict[str, Any] = {"draws": options.bootstrap, "seed": options.seed, "told": told, "checkpoint": kept}
         again = bootstrapped_types(mixture, panel, process, found, mover, **asked)
     return again.kept_in(found.fit)
 
 
 @contextmanager
-def _drawing(screen: Screen) -> Iterator[Callable[[int, int], None] | None]:
+def drawing(screen: Screen, what: str) -> Iterator[Callable[[int, int], None] | None]:
     """Show how many draws are done; yield what is to be told of it."""
-    with screen.working("Estimating again", "draws of persons") as progress:
+    with screen.working(what, "draws of persons") as progress:
         yield None if progress is None else lambda _, draws: progress(1, draws)

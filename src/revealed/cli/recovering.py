@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from revealed.cli.dynamic_again import DRAWS, AgainOptions
+from revealed.cli.dynamic_again import AgainOptions, drawing
+from revealed.cli.screen import Screen
 from revealed.errors import SpecificationError, nearest
 
 if TYPE_CHECKING:
+    from revealed.evidence import Checkpoint
     from revealed.models.dynamic import DecisionProcess, EstimatedTransitions, Panel, RecoveredFit
     from revealed.models.dynamic.irl.function_class import FunctionClass
+    from revealed.models.dynamic.irl.pqr import Normalised
 
 _PANEL = "Rewards without a formula"
 
@@ -22,7 +25,7 @@ RECOVERING = ("pqr", "genpqr")
 #: Classes of functions by name, and whether a degree goes with them.
 _CLASSES = {"table": False, "polynomial": True, "neural": False}
 #: Options of a formula, which rewards without one have no use for.
-_OF_FORMULAS = ("reward", "renewal", "basis", "fix", "bound", "ridge", "checkpoint")
+_OF_FORMULAS = ("reward", "renewal", "basis", "fix", "bound", "ridge")
 _BEHAVIOUR = "polynomial:2"
 
 
@@ -71,46 +74,54 @@ def require_no_formula(options: Any, estimator: str) -> None:
         raise SpecificationError(f"--{given[0]} goes with a formula, and {estimator} has none")
 
 
-def recovered(
-    options: FreeOptions,
-    estimator: str,
-    anchor: str | None,
-    panel: Panel,
-    process: DecisionProcess,
-    mover: Callable[[Panel], EstimatedTransitions],
-    again: AgainOptions,
-) -> RecoveredFit:
-    """Return the rewards that a panel tells of.
+@dataclass(frozen=True)
+class Recovery:
+    """What recovers rewards: the estimator, and what rewards between states are like."""
+
+    model: Normalised
+    smooth: FunctionClass | None
+
+
+def recovery_of(
+    options: FreeOptions, estimator: str, anchor: str | None, panel: Panel, process: DecisionProcess
+) -> Recovery:
+    """Return what recovers rewards as the options say.
 
     Raises
     ------
     SpecificationError
         If pqr has no anchor, or a class of functions is none.
     """
-    from revealed.models.dynamic.irl import PQR, GenPQR, fit_on
-    from revealed.models.dynamic.irl.pqr import Normalised
+    from revealed.models.dynamic.irl import PQR, GenPQR
 
     behaviour = class_of(options.behaviour or _BEHAVIOUR, "--behaviour")
     shared: dict[str, Any] = {"discount": process.discount, "scale": process.scale, "function_class": behaviour}
     known = options.anchor_reward or 0.0
-    model: Normalised
+    smooth = None if options.smooth is None else class_of(options.smooth, "--smooth")
     if estimator == "pqr":
         if anchor is None:
             raise SpecificationError("pqr needs the action whose reward is known: --anchor; genpqr can do without")
         if anchor not in panel.actions:
             raise SpecificationError(f"--anchor: nobody takes {anchor!r}; {nearest(anchor, panel.actions)}")
-        model = PQR(anchor=anchor, anchor_reward=known, **shared)
-    else:
-        model = GenPQR(normaliser="uniform" if anchor is None else anchor, mean_reward=known, **shared)
-    return fit_on(
-        model,
-        panel,
-        process,
-        mover,
-        smooth=None if options.smooth is None else class_of(options.smooth, "--smooth"),
-        draws=DRAWS if again.bootstrap is None else again.bootstrap,
-        seed=again.seed,
-    )
+        return Recovery(PQR(anchor=anchor, anchor_reward=known, **shared), smooth)
+    return Recovery(GenPQR(normaliser="uniform" if anchor is None else anchor, mean_reward=known, **shared), smooth)
+
+
+def recovered(
+    recovery: Recovery,
+    panel: Panel,
+    process: DecisionProcess,
+    mover: Callable[[Panel], EstimatedTransitions],
+    again: AgainOptions,
+    screen: Screen,
+    kept: Checkpoint | None,
+) -> RecoveredFit:
+    """Return the rewards that a panel tells of, and how sure they are."""
+    from revealed.models.dynamic.irl import fit_on
+
+    asked: dict[str, Any] = {"draws": again.bootstrap, "seed": again.seed, "smooth": recovery.smooth}
+    with drawing(screen, "Recovering") as told:
+        return fit_on(recovery.model, panel, process, mover, told=told, checkpoint=kept, **asked)
 
 
 def class_of(text: str, option: str) -> FunctionClass:

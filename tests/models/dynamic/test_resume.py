@@ -18,6 +18,7 @@ from revealed.models.dynamic import (
     NestedFixedPoint,
     NestedPseudoLikelihood,
     Panel,
+    RecoveredFit,
     TypesFit,
     UnobservedTypes,
     bootstrapped,
@@ -25,6 +26,8 @@ from revealed.models.dynamic import (
     counted,
 )
 from revealed.models.dynamic import types as typed
+from revealed.models.dynamic.irl import PQR, Neural, Polynomial, fit_on
+from revealed.models.dynamic.irl.function_class import FunctionClass
 from tests.models.dynamic.test_types import FORMULA
 
 PLAIN = NestedPseudoLikelihood({"keep": "x", "mend": "asc"})
@@ -106,6 +109,33 @@ def test_a_draw_that_tells_nothing_is_known_too(
     again = bootstrapped(PLAIN, panel, process, mover, draws=4, seed=1, start=fit, checkpoint=Checkpoint(place))
     assert len(moved) == 4 + 3
     require_same(again, first)
+
+
+@pytest.mark.parametrize("family", [Polynomial(2), Neural(epochs=2, members=1)], ids=lambda one: one.title)
+def test_draws_of_rewards_without_a_formula_go_on(
+    panel: Panel, process: DecisionProcess, place: Path, monkeypatch: pytest.MonkeyPatch, family: FunctionClass
+) -> None:
+    model = PQR(discount=process.discount, scale=process.scale, anchor="mend", function_class=family)
+
+    def fitted(draws: int, kept: Checkpoint | None = None) -> RecoveredFit:
+        return fit_on(model, panel, process, counted, smooth=Polynomial(1), draws=draws, seed=3, checkpoint=kept)
+
+    whole = fitted(5)
+    calls = interrupting(monkeypatch, PQR, "behaviour", 4)
+    with pytest.raises(KeyboardInterrupt):
+        fitted(5, Checkpoint(place))
+    assert len(Checkpoint(place)) == 3  # of all persons, and of two draws
+    found = fitted(5, Checkpoint(place))
+    assert len(calls) == 4 + 3
+    assert (found.failed, len(found.draws)) == (whole.failed, len(whole.draws))
+    np.testing.assert_array_equal(found.reward, whole.reward)
+    np.testing.assert_array_equal(found.standard_errors, whole.standard_errors)
+    assert np.isfinite(found.standard_errors).all()
+    between = process.space.numbers[:-1] + 0.5
+    for one, wanted in zip(found.draws, whole.draws, strict=True):
+        np.testing.assert_array_equal(one.function(between), wanted.function(between))
+        for moves, others in zip(one.transitions, wanted.transitions, strict=True):
+            np.testing.assert_array_equal(moves.toarray(), others.toarray())
 
 
 def same_types(one: TypesFit, other: TypesFit) -> None:

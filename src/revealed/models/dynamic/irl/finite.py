@@ -1,7 +1,7 @@
 r"""Rewards recovered on states that can be counted: expectations from a process instead of regressions.
 
-Imports dynamic and its own room. Known is :math:`\sum_a \mu(a|s)\,r(s, a) = g(s)`, :math:`\mu` the anchor or any policy
-(:mod:`.pqr`, :mod:`.genpqr`). With behaviour :math:`\pi` and transitions :math:`T` given,
+Imports evidence, dynamic and its own room. Known is :math:`\sum_a \mu(a|s)\,r(s, a) = g(s)`, :math:`\mu` the anchor or
+any policy (:mod:`.pqr`, :mod:`.genpqr`). With behaviour :math:`\pi` and transitions :math:`T` given,
 
 .. math::
    V = (I - \gamma T_\mu)^{-1}\Big(g - \alpha\sum_a \mu_a \log\pi_a\Big), \qquad
@@ -12,13 +12,15 @@ without iteration; and the process under these rewards behaves as the estimate o
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
 
 from revealed.errors import SpecificationError
-from revealed.models.dynamic.bootstrap import Mover
+from revealed.evidence import Checkpoint
+from revealed.models.dynamic.bootstrap import Mover, Told
 from revealed.models.dynamic.free import Drawn, RecoveredFit
 from revealed.models.dynamic.irl.bootstrap import bootstrapped_reward
 from revealed.models.dynamic.irl.function_class import Function, FunctionClass, Rows
@@ -67,8 +69,7 @@ def recover_on(
     data = Trajectories.of_panel(panel, process.available)
     mu, known, spoken = model.assumed(data)
     log_policy = log_policy or model.behaviour(_counted(data, panel, model))
-    states, space = process.space.numbers, Cells.of(process.space.numbers)
-    place, mask = space.place(states), process.mask
+    states, mask = process.space.numbers, process.mask
     alone = mask.sum(axis=1, keepdims=True) == 1  # nothing is chosen there, seen or not
     logs = np.where(alone, np.where(mask, 0.0, -np.inf), log_policy(states))
     weight = mu(states)
@@ -78,15 +79,14 @@ def recover_on(
     found = value[:, None] + model.scale * logs - model.discount * process.expected(value)
     found = np.where(mask & np.isfinite(found), found, np.nan)
     found = np.where(weight == 1.0, at(known, states)[:, None], found)  # as assumed, to the last digit
-    order = np.argsort(place)
-    valued = TableFunction(space, value[order, None])
-    reward: Function = TableFunction(space, found[order])
+    valued, recovered = _tables(process, value[:, None], found)
+    reward: Function = recovered
     if smooth is not None:
         reward = WhereChosen(_smoothed(found, smooth, panel.counts().sum(axis=1), process), mu, known)
     of = "reward of" if spoken in process.actions else "mean reward under"
     instead = " (or of what can be taken instead, where that cannot be)" if process.available is not None else ""
     return RecoveredReward(
-        method=f"{type(model).__name__} in {process.n_states:,} states (behaviour: {_behaviour(model)})",
+        method=f"{type(model).__name__} in {process.n_states:,} states (behaviour: {_of_behaviour(model).title})",
         citation="Geng, Nassif, Manzanares, Reppen and Sircar (2020); van der Laan, Kallus and Bibaut (2025)",
         labels=process.actions,
         discount=model.discount,
@@ -114,6 +114,8 @@ def fit_on(
     smooth: FunctionClass | None = None,
     draws: int = 50,
     seed: int = 0,
+    told: Told | None = None,
+    checkpoint: Checkpoint | None = None,
 ) -> RecoveredFit:
     """Recover the rewards of a process, and how sure they are, ready for what-ifs.
 
@@ -126,6 +128,11 @@ def fit_on(
     draws : int
         Of the bootstrap by person; 0 for no intervals.
     seed : int
+    told : callable, optional
+        Told of the draws done.
+    checkpoint : Checkpoint, optional
+        Where behaviour is noted, of all persons and of each draw, and known from: all else follows from it, but for a
+        smooth reward, which is regressed again. It is for the caller to say that it is done.
 
     Raises
     ------
@@ -133,15 +140,20 @@ def fit_on(
         As for :func:`recover_on`, and if fewer than two draws could be recovered.
     """
     moved: list[tuple[Transitions, ...]] = []
+    numbers = itertools.count()
 
     def recover(some: Panel) -> RecoveredReward:
+        number = next(numbers)
         given = process if some is panel or mover is None else replace(process, transitions=mover(some).matrices)
-        found = recover_on(model, some, given, smooth)
+        log_policy = None
+        if checkpoint is not None and not isinstance(_of_behaviour(model), Tabular):  # shares are as soon counted
+            log_policy = _noted(model, some, given, checkpoint, f"behaviour {number}")
+        found = recover_on(model, some, given, smooth, log_policy)
         moved.append(given.transitions)
         return found
 
     if draws:
-        again = bootstrapped_reward(recover, panel, draws=draws, seed=seed)
+        again = bootstrapped_reward(recover, panel, draws=draws, seed=seed, told=told)
         found, failed = again.found, again.failed
         drawn = tuple(Drawn(one.reward, moves) for one, moves in zip(again.draws, moved[1:], strict=True))
     else:
@@ -233,7 +245,7 @@ def _smoothed(
 
 def _counted(data: Trajectories, panel: Panel, model: Normalised) -> Trajectories:
     """Return choices of an action in a state as one row with a weight, for classes to whom it is all the same."""
-    if not isinstance(model.policy or model.function_class, Tabular | Polynomial):
+    if not isinstance(_of_behaviour(model), Tabular | Polynomial):
         return data
     cell = panel.state * len(panel.actions) + panel.action
     _, first, place = np.unique(cell, return_index=True, return_inverse=True)
@@ -241,8 +253,29 @@ def _counted(data: Trajectories, panel: Panel, model: Normalised) -> Trajectorie
     return replace(counted, followed=np.ones(len(first), dtype=bool))
 
 
-def _behaviour(model: Normalised) -> str:
-    return (model.policy or model.function_class).title
+def _of_behaviour(model: Normalised) -> FunctionClass:
+    """Return the class of functions that behaviour is of."""
+    return model.policy or model.function_class
+
+
+def _noted(
+    model: Normalised, panel: Panel, process: DecisionProcess, checkpoint: Checkpoint, name: str
+) -> TableFunction:
+    """Return log-probabilities in the states, as a checkpoint knows them, or estimated and noted there."""
+    shape = process.n_states, process.n_actions
+    found = checkpoint.known(name, process.n_states * process.n_actions)
+    if found is None:
+        data = Trajectories.of_panel(panel, process.available)
+        found = model.behaviour(_counted(data, panel, model))(process.space.numbers).ravel()
+        checkpoint.note(name, found)
+    return _tables(process, found.reshape(shape))[0]
+
+
+def _tables(process: DecisionProcess, *values: Float[np.ndarray, "S _"]) -> list[TableFunction]:
+    """Return functions that are known in the states of a process."""
+    space = Cells.of(process.space.numbers)
+    order = np.argsort(space.place(process.space.numbers))
+    return [TableFunction(space, one[order]) for one in values]
 
 
 def _require_alike(model: Normalised, panel: Panel, process: DecisionProcess) -> None:
