@@ -40,6 +40,8 @@ SHARE, P50, P99, OUTCOMES, LAG, RESTART, GROWTH = 0.5, 2.0, 10.0, 20_000, 1.0, 5
 POLICY = "store"
 #: Connections with which the share of bare is told, besides those asked for.
 CONNECTIONS = (64, 128, 256)
+#: Decisions a second, besides half of the most.
+LIGHTER = (100.0, 500.0, 1000.0, 2000.0)
 _TICK = os.sysconf("SC_CLK_TCK")
 #: Outcomes of a lesson in a filled store, and lessons since its checkpoint, which the learner repeats.
 _LESSON, _SINCE = 100, 300
@@ -268,6 +270,7 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
         rate, bare_rate = ours.answered / ours.seconds, bare_found.answered / bare_found.seconds
         half, half_cpu = loaded(running, replace(closed, rate=rate / 2))
         told, told_cpu = loaded(running, replace(closed, rate=rate / 2, tell=True))
+        lighter = {per_second: loaded(running, replace(closed, rate=per_second))[0] for per_second in LIGHTER}
         came, came_cpu = outcomes_a_second(running, options.outcomes)
         lags = sorted(lag(running, folder, options.seconds))
         soak = soaked(running, options.soak, rate / 2) if options.soak else None
@@ -296,6 +299,15 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
         ("at half load: p50", f"{p50:.2f} ms ({rate / 2:,.0f}/s)", f"< {P50:g} ms", p50 < P50),
         ("at half load: p99", f"{p99:.2f} ms ({half_cpu:.0f} CPU µs each)", f"< {P99:g} ms", p99 < P99),
         ("bare at as many a second: p50, p99", f"{bare_p50:.2f} ms, {bare_p99:.2f} ms", "", True),
+        *(
+            (
+                f"at {per_second:,.0f} a second: p50, p99",
+                "{p50:.2f} ms, {p99:.2f} ms".format_map(milliseconds(one.took)),
+                "",
+                True,
+            )
+            for per_second, one in lighter.items()
+        ),
         (
             "the same with an outcome for each, learned from: p50, p99",
             f"{told_p50:.2f} ms, {told_p99:.2f} ms ({told_cpu:.0f} CPU µs each)",
@@ -321,6 +333,7 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
         "half": half.to_dict(),
         "bare_half": bare_half.to_dict(),
         "told": told.to_dict(),
+        "lighter": {str(per_second): one.to_dict() for per_second, one in lighter.items()},
         "lag": lags,
         "soak": soak,
     }
