@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from hashlib import blake2b
 
 from revealed.decide.many import Desk
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError, nearest
+from revealed.serve.shares import tried_for
 from revealed.serve.watch import Alarm
 from revealed.store.protocol import PolicyRow
 
@@ -139,12 +138,9 @@ class Roster:
             raise SpecificationError(f"no policy {name!r}; {nearest(name, dict.fromkeys([*slots, *self.standings]))}")
         if len(slots[name]) == 1 and slots[name][0].leads:
             return slots[name][0]
-        tested = [standing for standing in slots[name] if standing.state == LIVE and not standing.leads]
-        place, reached = _place_of(name, person) if tested else 1.0, 0.0
-        for standing in tested:
-            reached += standing.row.share
-            if place < reached:
-                return standing
+        tested = tried_for(name, [standing.row for standing in slots[name]], person, LIVE)
+        if tested is not None:
+            return self.standings[tested]
         leading = next((standing for standing in slots[name] if standing.leads), None)
         if leading is None:
             raise SpecificationError(f"no policy decides on {name!r}: promote one")
@@ -154,11 +150,3 @@ class Roster:
 def leads(row: PolicyRow) -> bool:
     """Return whether a policy decides for all in its slot that no policy under test decides for."""
     return row.share >= 1 and row.state != SHADOW
-
-
-def _place_of(slot: str, person: str | None) -> float:
-    """Return a number from 0 to 1, always the same for a person."""
-    if person is None:
-        return random.random()  # noqa: S311 - whom a policy is tried on is no secret
-    digest = blake2b(f"{slot}\0{person}".encode(), digest_size=8, person=b"slot").digest()
-    return int.from_bytes(digest, "big") / 2**64
