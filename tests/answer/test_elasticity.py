@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
+import pyarrow.compute as pc
 import pytest
 
 from revealed.answer import case_elasticities, elasticities, intervals
 from revealed.choices import ChoiceLog
 from revealed.errors import SpecificationError
 from revealed.models import Fit, Logit, ScaledLogit
-from tests.worlds import ragged, trips
+from tests.worlds import COLUMNS, ragged, trips, trips_table
 
 
 def parts(fit: Fit, log: ChoiceLog) -> tuple[np.ndarray, np.ndarray]:
@@ -42,6 +44,21 @@ def test_aggregates_are_weighted_by_probability(ragged_fit: Fit, ragged_log: Cho
             expected = (mass * per_case[here]).sum(axis=0) / mass.sum(axis=0)
             for i, on in enumerate(["bus", "car", "train"]):
                 assert found.find(of, on, name).value == pytest.approx(expected[i], rel=1e-6), (of, on, name)
+
+
+@pytest.mark.parametrize("method", ["delta", "simulation"])
+def test_what_cannot_be_chosen_in_a_segment_has_no_elasticity_there_and_a_word_on_it(method: str) -> None:
+    table = trips_table(600, seed=5)
+    there = pc.and_(pc.equal(table["segment"], "north"), pc.equal(table["mode"], "train"))  # no train in the north
+    taken = table.filter(pc.and_(there, table["chosen"]))["trip"]
+    kept = table.append_column("there", pc.invert(there)).filter(pc.invert(pc.is_in(table["trip"], taken)))
+    log = ChoiceLog.from_table(kept, replace(COLUMNS, available="there"))
+    fit = Logit("C(mode) + cost + time").fit(log)
+    found = elasticities(fit, log, "cost", by="segment", method=method)
+    assert np.isnan(found.find("car", "train", "north").value)
+    assert found.find("train", "car", "north").value == 0
+    assert np.isfinite([item.elasticity.high for item in found.items if item.segment != "north"]).all()
+    assert found.warnings == ("'train' has no share in segment 'north' (can it be chosen there?), so no elasticities",)
 
 
 def test_the_interval_is_that_of_the_closed_form(fit: Fit, log: ChoiceLog) -> None:

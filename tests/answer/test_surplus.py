@@ -99,7 +99,7 @@ def test_a_marginal_utility_that_differs_by_person_is_measured(log: ChoiceLog) -
     before = fit.predict(log).logsum[None]
     income = log.numbers("income")[log.offsets[:-1]]
     expected = -(fit["cost"] + fit["cost:income"] * income)
-    np.testing.assert_allclose(money.utility(fit, fit.params[None], before)[0], expected, rtol=1e-8)
+    np.testing.assert_allclose(money.utility(fit.law, fit.params[None], before)[0], expected, rtol=1e-8)
     found = surplus(fit, log, cost="cost", after=dearer(log, 2.0))["all"].per_choice
     assert found.value == pytest.approx(-2.0)
     assert found.standard_error == pytest.approx(0, abs=1e-6)

@@ -10,7 +10,7 @@ from scipy.special import logsumexp
 from revealed.choices import ChoiceLog, Columns, Partition, datasets
 from revealed.errors import SpecificationError
 from revealed.evidence import Detail
-from revealed.models import Fit, LatentClass, Logit
+from revealed.models import Fit, LatentClass, Logit, Mixed
 from tests.published import ELECTRICITY_CLASSES
 
 TASTES = np.array([[-1.5, 0.3], [-0.3, 1.5]])
@@ -134,6 +134,26 @@ def test_shares_are_told_where_they_are_the_same_for_all(log: ChoiceLog) -> None
     assert told["share of class 1"] == pytest.approx(
         MODEL_ALIKE.law(log).posterior(log, fit.params)[1][:, 0].mean(), rel=1e-5
     )
+
+
+def test_choices_of_weight_zero_are_as_good_as_not_there() -> None:
+    log = people(60, 2, cases=4)[0]
+    out = np.arange(log.n_cases) % 4 == 3
+    table = log.table.append_column("weight", pa.array(np.repeat(np.where(out, 0.0, 1.0), 3)))
+    weighted = ChoiceLog.from_table(table, Columns(person="person", weight="weight"))
+    short = log.take_cases(np.flatnonzero(~out))
+    params = np.array([-1.5, 0.3, -0.3, 1.5, 0.4])
+    for model, at in (
+        (MODEL_ALIKE, params),
+        (Mixed("price + speed", random={"speed": "normal"}, draws=20), params[:3]),
+    ):
+        found, expected = (
+            model.law(each).evidence(Partition(each, 0, each.n_cases), at, Detail.INFORMATION)
+            for each in (weighted, short)
+        )
+        assert found.log_likelihood == pytest.approx(expected.log_likelihood, rel=1e-12)
+        np.testing.assert_allclose(found.score, expected.score, rtol=1e-10, atol=1e-10)
+        np.testing.assert_allclose(found.information, expected.information, rtol=1e-10, atol=1e-10)
 
 
 def test_what_cannot_be(log: ChoiceLog) -> None:

@@ -155,6 +155,10 @@ def elasticities(
     ------
     SpecificationError
         If the attribute is not in the utility, holds labels, or is zero wherever it would change.
+
+    Notes
+    -----
+    NaN, with a warning, for the share of an alternative that has none in a segment.
     """
     log = in_memory(log)
     if arc is not None and not (np.isfinite(arc) and arc > -1 and arc != 0):
@@ -170,11 +174,12 @@ def elasticities(
     pairs = [(_scaled(base, column, rows, up), _scaled(base, column, rows, down)) for rows in targets.values()]
 
     def function(points: Float[np.ndarray, "points K"]) -> Float[np.ndarray, "points values"]:
-        found = [
-            (_log_shares(fit, high, points, groups, population) - _log_shares(fit, low, points, groups, population))
-            / np.log(up / down)
-            for high, low in pairs
-        ]
+        with np.errstate(invalid="ignore"):  # an alternative without a share has no elasticity: NaN
+            found = [
+                (_log_shares(fit, high, points, groups, population) - _log_shares(fit, low, points, groups, population))
+                / np.log(up / down)
+                for high, low in pairs
+            ]
         return np.stack(found, axis=2).reshape(len(points), -1)  # (points, segments x alternatives, targets)
 
     estimates = intervals(fit, function, level=level, method=method, options=options)
@@ -185,6 +190,7 @@ def elasticities(
         for t, of_label in enumerate(targets)
         for i, on in enumerate(labels)
     )
+    notes += unique([_no_share(item) for item in items if np.isnan(item.elasticity.value)])
     return Elasticities(
         attribute=attribute,
         items=items,
@@ -293,6 +299,11 @@ def _zero_notes(log: ChoiceLog, column: str, attribute: str, label: str, rows: B
             f"{attribute!r} of {label!r} is below zero in {negative:,} of {len(values):,} rows: signs turn there"
         )
     return notes
+
+
+def _no_share(item: Elasticity) -> str:
+    where = "" if item.segment == EVERYONE else f" in segment {item.segment!r}"
+    return f"{item.on!r} has no share{where} (can it be chosen there?), so no elasticities"
 
 
 def _scaled(log: ChoiceLog, column: str, rows: Bool[np.ndarray, " rows"], factor: float) -> ChoiceLog:

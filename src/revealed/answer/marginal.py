@@ -7,6 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 from jaxtyping import Float
 
+from revealed.answer.classes import utility_designs
 from revealed.answer.money import variables_of
 from revealed.choices.expression import Labels, evaluate, names_in
 from revealed.choices.levels import label_of
@@ -17,11 +18,13 @@ from revealed.models.fit import Fit
 
 def enters(fit: Fit, attribute: str) -> list[str]:
     """Return the terms of the utility that a column enters as a number."""
-    columns = [column for design in fit.law.designs for column in design.columns]
+    columns = [column for design in utility_designs(fit) for column in design.columns]
     return [column.name for column in columns if attribute in variables_of(column.factors)]
 
 
-def marginal_utility(fit: Fit, attribute: str, at: Mapping[str, float | str]) -> Float[np.ndarray, " K"]:
+def marginal_utility(
+    fit: Fit, attribute: str, at: Mapping[str, float | str], prefix: str = ""
+) -> Float[np.ndarray, " K"]:
     """Return what each parameter counts for in the derivative of the utility with respect to an attribute.
 
     Parameters
@@ -31,6 +34,8 @@ def marginal_utility(fit: Fit, attribute: str, at: Mapping[str, float | str]) ->
         A column in the utility.
     at : mapping
         Values of the columns that the terms need: those it interacts with, and its own if a term is not linear in it.
+    prefix : str
+        Of a class, whose parameters' names begin with it (``class1.``).
 
     Raises
     ------
@@ -39,10 +44,10 @@ def marginal_utility(fit: Fit, attribute: str, at: Mapping[str, float | str]) ->
     """
     known = {fit.data.columns.roles().get(name, name): value for name, value in at.items()}
     result = np.zeros(len(fit.names))
-    for design in fit.law.designs:
+    for design in utility_designs(fit):
         for column in design.columns:
-            if attribute in variables_of(column.factors) and column.name in fit.names:
-                result[fit.index(column.name)] = _derivative(column.factors, attribute, known)
+            if attribute in variables_of(column.factors) and prefix + column.name in fit.names:
+                result[fit.index(prefix + column.name)] = _derivative(column.factors, attribute, known)
     return result
 
 
@@ -57,7 +62,7 @@ def _derivative(factors: tuple[Numeric | Indicator, ...], attribute: str, at: Ma
 
 
 def _slope(factor: Numeric, attribute: str, at: Mapping[str, float | str]) -> float:
-    if factor.expression == attribute:
+    if factor.expression in (attribute, f"`{attribute}`"):
         return 1.0
     here = _number(_of(attribute, at), attribute)
     step = 1e-5 * max(abs(here), 1e-3)

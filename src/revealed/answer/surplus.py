@@ -7,7 +7,8 @@ utility of money (Small and Rosen 1981, "Applied welfare economics with discrete
 
 for the logit, :math:`\alpha_n` being minus the cost coefficient. It is the compensating variation where the marginal
 utility of money does not change with the sums at stake. Where :math:`\alpha` differs between people (a mixed logit with
-a log-normal cost coefficient), it is the mean over each person's draws of the quotient.
+a log-normal cost coefficient, the classes of a latent-class logit), it is the mean over each person's draws, or over
+classes by the person's probability of each, of the quotient.
 """
 
 from __future__ import annotations

@@ -12,18 +12,20 @@ where the cost coefficient may be zero. See Hole (2007), "A comparison of approa
 for willingness to pay measures".
 
 In a mixed logit it is the mean over people of each one's own, where there is one
-(:mod:`revealed.models.mixed.moments`); in willingness-to-pay space parameters are worths as they are.
+(:mod:`revealed.models.mixed.moments`); in willingness-to-pay space parameters are worths as they are. In a latent-class
+logit it is the mean over classes of each one's own, by their shares, and below it each class's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
 from revealed.answer.base import Answer, unique
+from revealed.answer.classes import Kind, kinds_of, mean_over_classes, require_shares_alike
 from revealed.answer.interval import (
     Estimate,
     Estimates,
@@ -40,9 +42,13 @@ from revealed.answer.table import Column, Table
 from revealed.errors import SpecificationError, nearest
 from revealed.evidence.level import quantile, require_level
 from revealed.models.fit import Fit
+from revealed.models.latent import LatentLaw
 
 METHODS = ("delta", "krinsky-robb", "fieller")
+#: What intervals of any function call one of those.
+_INTERVALS = {"krinsky-robb": "simulation"}
 MEANS = "means over people of each one's own worth, which the distributions of the coefficients imply"
+CLASS_MEANS = "means over people of each one's own worth, where no class is named: classes by their shares"
 
 
 @dataclass(frozen=True)
@@ -133,7 +139,9 @@ def willingness_to_pay(
         Parameters or sums of them: ``"time"``, ``"-time"`` (a unit less: the value of time), ``"alternative[car]"``,
         ``"time + 50 * time:income"``. With ``at``, attributes: all terms they enter are added up.
     cost : str
-        The parameter of the cost (or the attribute, with ``at``).
+        The parameter of the cost (or the attribute, with ``at``). In a latent-class logit ``"price"`` is that of each
+        class: ``"local"`` is then answered by the mean over classes, and by ``"local in class 1"`` and so on. With a
+        class's own, ``"class1.price"``, name its parameters: ``"class1.local"``.
     at : mapping, optional
         Values of other columns, for attributes that interact with them or enter other than linearly:
         ``{"income": 50, "alternative": "train"}``.
@@ -149,7 +157,7 @@ def willingness_to_pay(
     ------
     SpecificationError
         For unknown names, values of ``at`` that are missing, parameters that are not identified, or a cost
-        coefficient of zero.
+        coefficient of zero; or for a mean over classes where one likes to pay or memberships depend on what people are.
     """
     options = options or IntervalOptions()
     require_level(level)
@@ -159,27 +167,13 @@ def willingness_to_pay(
         raise SpecificationError(f"no method {method!r} for willingness to pay; {nearest(str(method), METHODS)}")
     if not (np.isfinite(scale) and scale != 0):
         raise SpecificationError(f"scale must be a finite number other than zero, not {scale!r}")
-    tops = [_coefficients(fit, name, at) for name in names]
-    bottom = _coefficients(fit, cost, at)
-    means = needs_means(fit, [*tops, bottom])
-    if means:
-        require_means(fit, tops, bottom)
-    _require_identified(fit, [*tops, bottom], options)
-    left_out = [_left_out(fit, name, at) for name in (*names, cost)]
-    items = []
-    if means:
-        notes = unique(*left_out)
-        worths = _means(fit, tops, bottom, level, method, options)
-        items = [Worth(name, _scaled(worths[i], scale)) for i, name in enumerate(names)]
+    if isinstance(fit.law, LatentLaw) and not any(name in cost for name in fit.names):
+        items, notes, means = _of_classes(fit, names, cost, at, (level, method, options))
     else:
-        notes = unique(_cost_notes(fit, cost, bottom, level, options), *left_out)
-        for name, top in zip(names, tops, strict=True):
-            worth, more = _ratio(fit, top, bottom, level, method, options)
-            items.append(Worth(name, _scaled(worth, scale)))
-            notes = unique(notes, [f"{name}: {note}" for note in more])
+        items, notes, means = _of_everybody(fit, names, cost, at, (level, method, options))
     where = f" at {', '.join(f'{key} = {value}' for key, value in at.items())}" if at else ""
     return WillingnessToPay(
-        items=tuple(items),
+        items=tuple(Worth(name, _scaled(worth, scale)) for name, worth in items),
         cost=cost,
         per=per,
         scale=scale,
@@ -187,11 +181,78 @@ def willingness_to_pay(
         assumptions=(
             f"positive: people would pay that much for one unit more{where}; a minus asks for one unit less",
             f"for small changes, in units of {cost}" + (f", times {scale:g}" if scale != 1 else ""),
-            *((MEANS,) if means else ()),
+            *means,
             *interval_assumptions(fit, options),
         ),
         warnings=unique(fit_warnings(fit), notes),
     )
+
+
+#: Level, method and options of intervals.
+_How = tuple[float, str, IntervalOptions]
+#: Worths by name, warnings, and what the worths are means of.
+_Found = tuple[list[tuple[str, Estimate]], tuple[str, ...], tuple[str, ...]]
+
+
+def _of_everybody(
+    fit: Fit, names: tuple[str, ...], cost: str, at: Mapping[str, float | str] | None, how: _How
+) -> _Found:
+    """Return worths by the coefficients that all have, or by how they differ between people."""
+    level, method, options = how
+    tops = [_coefficients(fit, name, at) for name in names]
+    bottom = _coefficients(fit, cost, at)
+    means = needs_means(fit, [*tops, bottom])
+    if means:
+        require_means(fit, tops, bottom)
+    _require_identified(fit, [*tops, bottom], options)
+    left_out = [_left_out(fit, name, at) for name in (*names, cost)]
+    if means:
+        worths = _means(fit, tops, bottom, level, method, options)
+        return [(name, worths[i]) for i, name in enumerate(names)], unique(*left_out), (MEANS,)
+    items, notes = [], unique(_cost_notes(fit, cost, bottom, level, options), *left_out)
+    for name, top in zip(names, tops, strict=True):
+        worth, more = _ratio(fit, top, bottom, level, method, options)
+        items.append((name, worth))
+        notes = unique(notes, [f"{name}: {note}" for note in more])
+    return items, notes, ()
+
+
+def _of_classes(fit: Fit, names: tuple[str, ...], cost: str, at: Mapping[str, float | str] | None, how: _How) -> _Found:
+    """Return the mean over classes of each worth, and each class's own."""
+    level, method, options = how
+    kinds = kinds_of(fit)
+    bottoms = [_coefficients(fit, cost, at, kind) for kind in kinds]
+    tops = [[_coefficients(fit, name, at, kind) for kind in kinds] for name in names]
+    require_shares_alike(fit)
+    if method == "fieller":
+        raise SpecificationError(
+            "Fieller's interval is of a ratio of two parameters, and a mean over classes is none; name parameters of a "
+            f"class ({kinds[0].prefix}…) and its cost"
+        )
+    for kind, bottom in zip(kinds, bottoms, strict=True):
+        if bottom @ fit.params > 0:
+            raise SpecificationError(
+                f"a higher {cost!r} raises utility{kind.among}: that class has no worths in money, so there is no mean "
+                "over classes; check the specification, or name parameters of another class and its cost"
+            )
+    _require_identified(fit, [*bottoms, *(top for each in tops for top in each)], options)
+    notes = unique(
+        *(
+            _cost_notes(fit, kind.prefix + cost, at_kind, level, options)
+            for kind, at_kind in zip(kinds, bottoms, strict=True)
+        ),
+        *(_left_out(fit, name, at, kinds[0]) for name in (*names, cost)),
+    )
+
+    def worths(points: Float[np.ndarray, "points K"]) -> Float[np.ndarray, "points worths"]:
+        pairs = [zip(each, bottoms, strict=True) for each in tops]
+        each = np.array([[-(points @ top) / (points @ bottom) for top, bottom in pair] for pair in pairs])
+        mean = mean_over_classes(fit, each, points)
+        return np.concatenate([mean[:, None], each], axis=1).reshape(-1, len(points)).T
+
+    found = intervals(fit, worths, level=level, method=_INTERVALS.get(method, method), options=options)
+    labels = [name + among for name in names for among in ("", *(kind.among for kind in kinds))]
+    return [(label, found[i]) for i, label in enumerate(labels)], notes, (CLASS_MEANS,)
 
 
 def _means(
@@ -204,33 +265,55 @@ def _means(
     def worths(points: Float[np.ndarray, "points K"]) -> Float[np.ndarray, "points worths"]:
         return mean_worths(fit, tops, bottom, points)
 
-    return intervals(
-        fit, worths, level=level, method={"krinsky-robb": "simulation"}.get(method, method), options=options
-    )
+    return intervals(fit, worths, level=level, method=_INTERVALS.get(method, method), options=options)
 
 
-def _coefficients(fit: Fit, name: str, at: Mapping[str, float | str] | None) -> Float[np.ndarray, " K"]:
-    """Return the coefficients of the marginal utility of a name on the parameters."""
-    text = name.strip()
-    sign, plain = (-1.0, text[1:].strip()) if text.startswith("-") else (1.0, text)
-    if at is not None and enters(fit, plain):
-        return sign * marginal_utility(fit, plain, at)
-    if plain not in fit.names and (terms := enters(fit, plain)):
+def _coefficients(
+    fit: Fit, name: str, at: Mapping[str, float | str] | None, kind: Kind | None = None
+) -> Float[np.ndarray, " K"]:
+    """Return the coefficients of the marginal utility of a name on the parameters, on those of a class if given."""
+    prefix = "" if kind is None else kind.prefix
+    names = fit.names if kind is None else kind.law.names
+    sign, plain, column = _meant(name, names)
+    text = f"-{plain}" if sign < 0 else plain
+    if kind is not None and (own := [known for known in fit.names if known in text]):
+        raise SpecificationError(
+            f"{own[0]!r} is of one class: then give the cost of that class too, such as class1.price"
+        )
+    if at is not None and enters(fit, column):
+        return sign * marginal_utility(fit, column, at, prefix)
+    if plain not in names and (terms := enters(fit, column)):
+        if kind is None and isinstance(fit.law, LatentLaw):
+            raise SpecificationError(
+                f"each class has its own coefficient of {plain!r}: name that of a class, such as class1.{terms[0]}, or "
+                "give a cost of no class"
+            )
         raise SpecificationError(
             f"{plain!r} is no parameter but enters {', '.join(terms)}; name one of these, or say at which values of "
             f"the other columns: at={{'{plain}': …}}"
         )
-    form = read_linear(text, fit.names)
+    form = read_linear(text, names)
     if form.constant or form.is_number:
         raise SpecificationError(f"{name!r} must be a sum of parameters, without a number by itself")
-    return form.coefficients
+    result = np.zeros(len(fit.names))
+    result[[fit.index(prefix + known) for known in names]] = form.coefficients
+    return result
 
 
-def _left_out(fit: Fit, name: str, at: Mapping[str, float | str] | None) -> list[str]:
+def _meant(name: str, names: Sequence[str]) -> tuple[float, str, str]:
+    """Return the sign, the parameter and the column that a name stands for; a single name may go without backticks."""
+    text = name.strip()
+    sign, plain = (-1.0, text[1:].strip()) if text.startswith("-") else (1.0, text)
+    column = plain.strip("`")
+    return sign, f"`{column}`" if f"`{column}`" in names else plain, column
+
+
+def _left_out(fit: Fit, name: str, at: Mapping[str, float | str] | None, kind: Kind | None = None) -> list[str]:
     """Warn of terms in which an attribute enters besides the parameter of its name."""
-    plain = name.strip().removeprefix("-").strip()
-    others = [term for term in enters(fit, plain) if term != plain]
-    if at is not None or plain not in fit.names or not others:
+    names = fit.names if kind is None else kind.law.names
+    _, plain, column = _meant(name, names)
+    others = [term for term in enters(fit, column) if term != plain]
+    if at is not None or plain not in names or not others:
         return []
     return [f"{plain!r} enters {', '.join(others)} too, which this leaves out; say at which values: at={{…}}"]
 

@@ -117,7 +117,7 @@ class PeopleBlock:
     size : ndarray of float64, shape (persons, cases)
         How often each case counts in the person's likelihood; zero for padding.
     weight : ndarray of float64, shape (persons,)
-        How often each person counts.
+        How often each person counts: the mean weight of the person's choices that have one above zero.
     """
 
     persons: Int[np.ndarray, " persons"]
@@ -152,7 +152,8 @@ class PeopleBlock:
         weight = np.ones(len(persons))
         if log.weights is not None:
             weights = np.where(real, log.weights[cases], 0.0)
-            weight = weights.sum(axis=1) / counts
+            # The mean over choices that count: one of weight zero is as good as not there.
+            weight = weights.sum(axis=1) / np.maximum((weights > 0).sum(axis=1), 1)
             size *= np.where(weight[:, None] > 0, weights / np.where(weight > 0, weight, 1.0)[:, None], 1.0)
         return cls(persons, int(counts.sum()), x, closed if closed.any() else None, size, weight)
 

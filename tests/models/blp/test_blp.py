@@ -277,6 +277,16 @@ def test_mergers(fit) -> None:
     assert np.allclose(again.prices, after.prices, atol=1e-10)
 
 
+def test_who_is_taken_over_brings_what_it_took_over(fit) -> None:
+    first, second, *_, last = fit.markets.labels_of("firm_ids")
+    chained = fit.owners({first: second, second: last})
+    assert np.array_equal(chained, fit.owners({second: last, first: last}))
+    assert not np.array_equal(chained, fit.owners({second: last}))
+    assert np.array_equal(fit.owners({first: first}), fit.owners({}))
+    with pytest.raises(SpecificationError, match=f"{first} by {second} by {first}.*give a column of the products"):
+        fit.owners({first: second, second: first})
+
+
 def test_surplus_is_what_prices_take_away(fit) -> None:
     markets = fit.markets
     step = np.full(len(markets.prices), 1e-5)

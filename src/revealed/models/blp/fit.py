@@ -226,13 +226,14 @@ class BlpFit:
         ----------
         into : mapping or str
             ``{firm: the firm that takes it over}``, by ``firm_ids``; or a column of the products with the new owners.
+            Who is taken over brings what it took over: ``{1: 2, 2: 3}`` makes one firm of 1, 2 and 3.
         costs : ndarray of float64, shape (N,), optional
             Marginal costs after it; by default those of before.
 
         Raises
         ------
         SpecificationError
-            For a firm or column that is not there.
+            For a firm or column that is not there, or firms that take over each other.
         """
         before = self.costs()
         return self.world.equilibrium(self.owners(into), before if costs is None else costs)
@@ -251,12 +252,11 @@ class BlpFit:
             return self.markets.ids(firms)
         codes = self.markets.ids("firm_ids")
         labels = self.markets.labels_of("firm_ids")
-        owner = list(range(len(labels)))
-        for taken, taker in firms.items():
-            for name in (taken, taker):
-                if str(name) not in labels:
-                    raise SpecificationError(f"no firm {str(name)!r} in firm_ids; {nearest(str(name), labels)}")
-            owner[labels.index(str(taken))] = labels.index(str(taker))
+        for name in (*firms, *firms.values()):
+            if str(name) not in labels:
+                raise SpecificationError(f"no firm {str(name)!r} in firm_ids; {nearest(str(name), labels)}")
+        takers = {str(taken): str(taker) for taken, taker in firms.items()}
+        owner = [labels.index(_last_taker(label, takers)) for label in labels]
         return np.asarray(np.array(owner, dtype=np.int64)[codes])
 
     # ---- files ----------------------------------------------------------------------------------------------------
@@ -298,3 +298,17 @@ class BlpFit:
         told = ", ".join(f"{name} {value:.4g}" for name, value in self.estimates.items())
         ending = "" if self.status.sound else "; NOT SOUND: " + "; ".join(self.status.messages())
         return f"BlpFit({told}; objective {self.objective:.4f}{ending})"
+
+
+def _last_taker(firm: str, takers: Mapping[str, str]) -> str:
+    """Return who owns a firm in the end, where who takes it over may be taken over as well."""
+    chain = [firm]
+    while (taker := takers.get(chain[-1], chain[-1])) != chain[-1]:
+        if taker in chain:
+            told = " by ".join([*chain, taker])
+            raise SpecificationError(
+                f"firms that take over each other ({told}) leave nobody who owns them; to swap products, give a "
+                "column of the products with the new owners"
+            )
+        chain.append(taker)
+    return chain[-1]

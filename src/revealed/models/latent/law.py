@@ -105,8 +105,7 @@ class LatentLaw:
 
     def predict(self, log: ChoiceLog, params: Float[np.ndarray, " K"]) -> Prediction:
         """Return choice probabilities and logsums: means over the classes by their shares, no choice seen."""
-        weights, membership = self.parts(params)
-        share = np.exp(log_shares(self._covariates(log), membership)).T
+        weights, share = self.parts(params)[0], self.shares(log, params).T
         probability, logsum = np.zeros(log.n_rows), np.zeros(log.n_cases)
         for part in LogitLaw(self.design).predict_each(log, np.ascontiguousarray(weights.T)):
             here = share[part.points, part.cases]
@@ -114,6 +113,15 @@ class LatentLaw:
             probability[part.rows] += (np.repeat(here, sizes, axis=1) * part.probability).sum(axis=0)
             logsum[part.cases] += (here * part.logsum).sum(axis=0)
         return Prediction(probability, logsum)
+
+    def shares(self, log: ChoiceLog, params: Float[np.ndarray, " K"]) -> Float[np.ndarray, "cases classes"]:
+        """Return the probability that whoever chooses in each case is of each class, no choice seen."""
+        return np.asarray(np.exp(log_shares(self._covariates(log), self.parts(params)[1])))
+
+    def each_class(self, points: Float[np.ndarray, "points K"]) -> list[Float[np.ndarray, "points columns"]]:
+        """Return the weights of each class, in which it is a logit of the same design, at many parameter vectors."""
+        width = len(self.design.names)
+        return [np.ascontiguousarray(points[:, k * width : (k + 1) * width]) for k in range(self.classes)]
 
     # ---- pieces ---------------------------------------------------------------------------------------------------
 
