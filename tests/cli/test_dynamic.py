@@ -259,6 +259,10 @@ SMALL = ("--states", "x", "--discount", 0.9, "--reward", "stop=asc", "--reward",
         ({0: (1, 0, 0, "go", "")}, "chosen is not 0 or 1 but None [column 'chosen'; row 1]"),
         ({0: (1, 0, 0, "go", 0)}, "periods in which nothing is chosen: 1 in 0"),
         ({1: (1, 0, 0, "stop", 1)}, "persons with two choices in one period: 1 in period 0"),
+        ({1: (1, 0, 1, "stop", 0)}, "periods in which the rows are of several states: 1 in 0"),
+        ({1: (1, 0, 0, "go", 0)}, "periods in which an action has several rows: 1 in 0"),
+        ({1: (1, 0, 0, "", 0)}, "cells are missing [column 'alternative'; row 2]"),
+        ({1: (1, 0, 0, "jump", 0)}, "nobody ever took the action 'jump'"),
     ],
 )
 def test_bad_rows_of_a_panel_with_a_row_for_each_action(
@@ -268,6 +272,45 @@ def test_bad_rows_of_a_panel_with_a_row_for_each_action(
     told = invoke("dynamic", panel, *SMALL, code=3 if message else 0)
     assert message in " ".join(told.stderr.split())
     assert (folder / "panel.json").exists() == (not message)
+
+
+@pytest.mark.parametrize("marked", [False, True])
+def test_actions_that_had_no_row_could_not_be_taken(invoke: Invoke, folder: Path, marked: bool) -> None:
+    rows: list[tuple[object, ...]] = []
+    for who, when, x, one, _ in LONG:
+        can, done = x == 1 or one == "go", "stop" if x == 1 and when == 1 else "go"  # to stop one has to be at 1
+        if marked or can:
+            rows.append((who, when, x, one, int(one == done), *[int(can)] * marked))
+    panel = written(rows, "alternative", "chosen", *["available"] * marked)
+    message = "the process has it there, the log never ['stop' in state x 0"
+    told = " ".join(invoke("dynamic", panel, *SMALL, code=3).stderr.split())
+    assert message in told
+    assert "'stop: CONDITION'" in told
+    found = json.loads(invoke("dynamic", panel, *SMALL, "--available", "stop: x == 1", "--json").stdout)
+    assert found["facts"]["Choices"] == "6"
+
+
+def test_where_a_horizon_begins(invoke: Invoke, folder: Path) -> None:
+    rows: list[tuple[object, ...]] = []
+    for who in range(30):
+        x = 0
+        for when in range(4):
+            did = "stop" if (7 * who + 3 * when) % 10 < 2 + x else "go"
+            rows.append((who, when, x, did))
+            x = 0 if did == "stop" else min(x + 1, 2)
+    panel = written([row for row in rows if row[1] != 0], "action")
+    asked = ("--states", "x", "--discount", 0.9, "--reward", "stop=asc", "--reward", "go=x", "--estimator", "nfxp")
+
+    def told(*options: object) -> tuple[float, str]:
+        found = json.loads(invoke("dynamic", panel, *asked, "--horizon", 4, *options, "--json").stdout)
+        return found["estimates"][0]["estimate"], " ".join(found["messages"])
+
+    (first, warned), (second, quiet) = told(), told("--first-period", 0)
+    assert "3 of 4 periods are seen, and taken as the first 3" in warned
+    assert "taken as the first" not in quiet
+    assert abs(first - second) > 0.01
+    refused = invoke("dynamic", panel, *asked, "--first-period", 2, code=3).stderr
+    assert "choices before the first period" in refused
 
 
 def test_a_panel_without_rows(invoke: Invoke, folder: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from revealed.choices import ChoiceLog, Columns, Partition
 from revealed.errors import DataError, SpecificationError
 from revealed.evidence import Detail
+from revealed.evidence.status import collinearities
 from revealed.models import Logit, ScaledLogit
 from revealed.models.autodiff import AutodiffLaw
 from revealed.models.utility import Utility
@@ -134,6 +137,9 @@ def test_per_alternative_formulas_are_the_long_formula_written_out() -> None:
         ("{cost * (mode == 'trian')}", "did you mean 'train'"),
         ("{segment + 1}", "labels can only be compared"),
         ("__import__('os').system('true')", "not allowed|no function|cannot read|only plain calls"),
+        ("cost + chosen", "the utility uses 'chosen', which says what was chosen"),
+        ("cost + I(2 * chosen)", "the utility uses 'chosen', which says what was chosen"),
+        ("cost + C(mode):C(chosen)", "the utility uses 'chosen', which says what was chosen"),
         ({"bus": "cost", "car": "cost"}, "no utility for the alternative 'train'"),
         ({"bus": "cost", "car": "cost", "trian": "cost"}, "did you mean 'train'"),
     ],
@@ -185,6 +191,63 @@ def test_zero_variance_and_constant_columns() -> None:
     fit = Logit("cost + once").fit(world.with_columns({"once": once}))
     assert fit.status.not_identified
     assert "once" in fit.status.not_identified[0].names
+
+
+@pytest.mark.parametrize(
+    ("cell", "message"),
+    [
+        (lambda number: f"{number:.2f}".replace(".", ","), r"decimal comma \('\d+,\d+'\); read .* write C\(odd\)"),
+        (lambda number: f"${number:.2f}", r"text that reads as numbers \('\$\d.*write C\(odd\) for labels"),
+        (lambda number: f"{1000 * number:,.0f} €" if number > 0.01 else "n/a", "text that reads as numbers"),
+        (lambda number: f"{number:.2f}", "numbers written as text"),
+        (lambda number: f"as of {number!r}", "1,500 different labels in 500 cases"),
+    ],
+)
+def test_text_that_is_no_label_must_be_called_one(cell: Callable[[float], str], message: str) -> None:
+    world = log()
+    odd = pa.array([cell(number) for number in world.numbers("cost").tolist()])
+    spoiled = ChoiceLog.from_table(world.table.append_column("odd", odd), world.columns)
+    with pytest.raises(SpecificationError, match=message):
+        Logit("time + odd").law(spoiled)
+    assert len(Logit("time + C(odd)").law(spoiled).names) > 100
+
+
+def test_a_parameter_is_not_fixed_outside_of_its_bounds() -> None:
+    with pytest.raises(SpecificationError, match="'cost' is fixed at 1, outside of its bounds; leave out one"):
+        Logit("cost + time", fixed={"cost": 1.0}, bounds={"cost": (2.0, 3.0)}).fit(log())
+    inside = Logit("cost + time", fixed={"cost": 2.0}, bounds={"cost": (2.0, 3.0)}).fit(log())
+    assert inside["cost"] == 2.0
+
+
+def test_what_comes_as_categories_is_labels_whatever_it_looks_like() -> None:
+    world = log()
+    zone = pa.array([str(number % 7) for number in range(world.n_rows)])
+    coded = ChoiceLog.from_table(world.table.append_column("zone", zone.dictionary_encode()), world.columns)
+    assert Logit("time + zone").law(coded).names == ("time", *(f"zone[{number}]" for number in range(1, 7)))
+
+
+def test_an_error_that_cannot_be_is_told_as_unknown() -> None:
+    fit = Logit("cost + time").fit(log())
+    fit.covariances["robust"][1, 1] = -1e-3
+    assert np.isnan(fit.standard_errors("robust")).tolist() == [False, True]
+
+
+def test_alerts_name_the_first_of_many_only() -> None:
+    names = [f"x{number}" for number in range(9)]
+    found = collinearities(np.ones((9, 9)), names)
+    assert found[0].names == tuple(names)
+    assert "x0, x1, x2, x3, x4 and 4 more move together" in found[0].why
+
+
+def test_names_with_marks_of_the_grammar() -> None:
+    names = ["a^b", "a~b", "a.b", "a+b (€)"]
+    world = log()
+    random = np.random.default_rng(3)
+    world = world.with_columns({name: random.normal(size=world.n_rows) for name in names})
+    fit = Logit(" + ".join(f"`{name}`" for name in names)).fit(world)
+    assert fit.names == tuple(f"`{name}`" for name in names)
+    with pytest.raises(SpecificationError, match=r"`a\.b`\*\*2 in the formula .* crosses terms"):
+        Logit("`a.b`**2").fit(world)
 
 
 def test_everything_chosen_alike_is_separation() -> None:

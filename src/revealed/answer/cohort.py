@@ -7,17 +7,29 @@ compared with chance held the same.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
 from scipy import sparse
 
+from revealed.errors import SpecificationError
+from revealed.models.dynamic.fit import DynamicFit
+from revealed.models.dynamic.free import RecoveredFit
 from revealed.models.dynamic.process import DecisionProcess
 
 #: Members whose moves are drawn at a time: some 30 MiB of random numbers and indices.
 _AT_ONCE = 1 << 19
+#: A distribution has settled where no more than this share would have to move.
+_SETTLED = 0.01
+#: Below such steps a distribution moves by rounding alone.
+_STILL = 1e-13
+#: Over how many of the last steps it is seen how they shorten.
+_LATELY = 100
+
+#: How many members begin in each state: of all, or by segment.
+Start = Float[np.ndarray, " S"] | Mapping[str, Float[np.ndarray, " S"]] | None
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,6 +52,49 @@ class Paths:
     states: Float[np.ndarray, "T G S"]
     paid: Float[np.ndarray, "T G"]
     stayed: Float[np.ndarray, "T G"]
+
+
+def beginners(fit: DynamicFit | RecoveredFit) -> Float[np.ndarray, " S"]:
+    """Return how many the data saw in each state: at any time, or in period 0 of a process that ends.
+
+    Raises
+    ------
+    SpecificationError
+        If the process ends and nobody was seen in period 0.
+    """
+    if fit.process.horizon is None:
+        return np.asarray(fit.linear.log.choices_per_case, dtype=np.float64)
+    began = fit.first_states if isinstance(fit, DynamicFit) else None
+    if began is None or not began.sum():
+        raise SpecificationError(
+            f"the process ends after {fit.process.horizon} periods, and the fit knows nobody in period 0: say who "
+            "begins where, start="
+        )
+    return began
+
+
+def cohorts_of(
+    fit: DynamicFit | RecoveredFit, start: Start
+) -> tuple[Float[np.ndarray, "G S"], Float[np.ndarray, " G"]]:
+    """Return the distribution of each cohort over states, and how many members each has.
+
+    Raises
+    ------
+    SpecificationError
+        If nobody begins, numbers are not those of the states, or are below zero.
+    """
+    if start is None:
+        start = beginners(fit)
+    given = list(start.values()) if isinstance(start, Mapping) else [start]
+    if not given:
+        raise SpecificationError("start= has no segments")
+    cohorts = np.array(given, dtype=np.float64)
+    if cohorts.ndim != 2 or cohorts.shape[1] != fit.process.n_states:
+        raise SpecificationError(f"start= must say how many begin in each of the {fit.process.n_states} states")
+    weight = cohorts.sum(axis=1)
+    if not (np.isfinite(cohorts).all() and cohorts.min() >= 0 and weight.min() > 0):
+        raise SpecificationError("start= must hold finite numbers, none below zero, some above in each segment")
+    return cohorts / weight[:, None], weight
 
 
 def policy_at(policy: np.ndarray, period: int) -> Float[np.ndarray, "S A"]:
@@ -100,22 +155,34 @@ def steady_after(
 ) -> int | None:
     """Return after how many periods the distribution over states is within one hundredth of where it settles.
 
-    None where it has not settled by ``most`` periods (it may cycle), or behaviour changes with time. Distance is the
-    share that would have to move.
+    None where it has not settled by ``most`` periods (it may cycle, or drift slowly), or behaviour changes with time.
+    Distance is the share that would have to move. Where the distribution still moves after ``most`` periods, each step
+    is taken to be shorter than the one before by the same factor as of late, and what is left to go is their sum.
     """
     if policy.ndim == 3:
         return None
-    under, here = process.under(policy), start.sum(axis=0, keepdims=True) / start.sum()
-    seen = [here]
-    for _ in range(most):
-        seen.append(_moved(under, seen[-1]))
-        if np.abs(seen[-1] - seen[-2]).sum() < 1e-9:
-            break
-    else:
-        if np.abs(seen[-1] - seen[-2]).sum() > 1e-4:
-            return None
-    far = [float(np.abs(one - seen[-1]).sum()) / 2 for one in seen]
-    return next(period for period, distance in enumerate(far) if max(far[period:]) < 0.01)
+    under, begin = process.under(policy), start.sum(axis=0, keepdims=True) / start.sum()
+    end, steps = begin, list[float]()
+    while len(steps) < most and (not steps or steps[-1] > _STILL):
+        after = _moved(under, end)
+        after /= after.sum()  # rows may miss one by rounding, which would add up
+        steps.append(_distance(after, end))
+        end = after
+    left = 0.0
+    if steps[-1] > _STILL:
+        back = min(_LATELY, len(steps) - 1)
+        factor = (steps[-1] / steps[-1 - back]) ** (1 / max(back, 1))
+        left = steps[-1] * factor / (1 - factor) if factor < 1 else np.inf
+    if left >= _SETTLED:
+        return None
+    here, period = begin, 0
+    while _distance(here, end) + left >= _SETTLED and period < len(steps):  # no step leads further from where it ends
+        here, period = _moved(under, here), period + 1
+    return period
+
+
+def _distance(one: Float[np.ndarray, "1 S"], other: Float[np.ndarray, "1 S"]) -> float:
+    return float(np.abs(one - other).sum()) / 2
 
 
 @dataclass(frozen=True, eq=False)

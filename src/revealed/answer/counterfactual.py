@@ -8,7 +8,7 @@ estimates and at draws of them, from the same cohorts, so that what differs is t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
@@ -16,54 +16,28 @@ from jaxtyping import Float
 from revealed.answer.base import require_whole, unique
 from revealed.answer.chance import draws_of, respread
 from revealed.answer.change import Change
-from revealed.answer.cohort import Paths, expected_paths, steady_after
-from revealed.answer.grammar import read_change
+from revealed.answer.cohort import Paths, Start, cohorts_of, expected_paths, steady_after
 from revealed.answer.interval import Estimate
-from revealed.answer.over_time import PAID, OverTime, SegmentOverTime, Series
+from revealed.answer.over_time import PAID, STAYED, OverTime, SegmentOverTime, Series
 from revealed.answer.population import EVERYONE
 from revealed.answer.scenario import Scenario
-from revealed.choices.expression import Labels, evaluate
+from revealed.answer.support_over_time import columns_of_reward, support_of_states
+from revealed.answer.worlds import World, changed_world
+from revealed.answer.worth import Worth, worth_of
+from revealed.choices.expression import names_in
 from revealed.errors import SpecificationError
 from revealed.evidence.level import require_level
 from revealed.models.dynamic.bootstrap import Bootstrap
 from revealed.models.dynamic.draws import Drawn
 from revealed.models.dynamic.fit import DynamicFit
-from revealed.models.dynamic.free import FreeReward, RecoveredFit
+from revealed.models.dynamic.free import RecoveredFit
 from revealed.models.dynamic.process import DecisionProcess
-from revealed.models.dynamic.reward import LinearReward
-from revealed.models.dynamic.solve import Solution, solved
+from revealed.models.dynamic.solve import Solution
 
 #: Above this share of state-periods in states that the data never saw, a warning is due.
 _UNSEEN = 0.01
 #: Cells that are looked at for a steady state.
 _STEADY = 2_000
-
-Start = Float[np.ndarray, " S"] | Mapping[str, Float[np.ndarray, " S"]] | None
-
-
-@dataclass(frozen=True, eq=False)
-class World:
-    """A process, the rewards in it as a formula, and what is paid.
-
-    Parameters
-    ----------
-    process : DecisionProcess
-    linear : LinearReward or FreeReward
-    payment : ndarray of float64, shape (S, A)
-    """
-
-    process: DecisionProcess
-    linear: LinearReward | FreeReward
-    payment: Float[np.ndarray, "S A"]
-
-    def known_as(self, fit: Drawn | RecoveredFit) -> World:
-        """Return the world with the transitions, and the rewards where they have no formula, of another fit."""
-        process = replace(self.process, transitions=fit.process.transitions)
-        return replace(self, process=process, linear=self.linear.like(fit.linear))  # type: ignore[arg-type]
-
-    def solved(self, params: Float[np.ndarray, " K"], near: Float[np.ndarray, " S"] | None = None) -> Solution:
-        """Return what people do in it."""
-        return solved(self.process, self.linear.of(params), near)
 
 
 @dataclass(frozen=True)
@@ -116,17 +90,18 @@ def over_time(
         ``"price[alternative == 'monthly'] += 1"``, ``"available[alternative == 'annual'] = 0"``, ``"remove annual"``.
     periods : int
     start : ndarray of float64, shape (S,), or mapping from segment to such, optional
-        How many members begin in each state; by default as many as the data saw choices in it.
+        How many members begin in each state; by default :func:`.cohort.beginners`, those whom the data saw there.
     paid : str, optional
         What a member pays, as an expression on columns of states, evaluated in both worlds.
     leaving : str, optional
         The action by which a member leaves: retention is then a measure.
     money : str, optional
-        The parameter that a unit of money multiplies, for surplus in money; its negative is the worth of a unit.
+        The parameter that a unit of money multiplies, for surplus in money. What a unit is worth may differ between
+        types or segments (``payment + payment:heavy``): each member's gain is divided by their own.
     discount : float, optional
-        Another discount factor in the other world.
+        Another discount factor in the other world. Values under two of them do not compare: there is no surplus then.
     process : DecisionProcess, optional
-        The other world's process, where transitions differ: of the same states and actions.
+        The other world's process, where transitions or attributes differ: of the same states and actions.
     bootstrap : Bootstrap, optional
         Fits to persons drawn again: intervals then carry that transitions were estimated too, and ``draws`` is theirs.
         By default those that the fit keeps, if any.
@@ -135,7 +110,8 @@ def over_time(
     Raises
     ------
     SpecificationError
-        For a change, measure, start or process that cannot be.
+        For a change, measure, start or process that cannot be; for money that is worth more in some states than in
+        others they lead to.
     """
     require_whole(periods, "periods", 1)
     options = options or OverTimeOptions()
@@ -143,50 +119,33 @@ def over_time(
         if process is not None:
             raise SpecificationError("with process= the other world's transitions are given: a bootstrap has others")
         fit = bootstrap.kept_in(fit) if isinstance(fit, DynamicFit) else fit
-    horizon = fit.process.horizon
+    _require_names(fit.process.actions, paid, leaving)
+    as_is = World.as_it_is(fit, paid)
+    other, scenario = changed_world(fit, changes, process, discount, paid)
+    both = (as_is, other)
+    horizon = min((world.process.horizon for world in both if world.process.horizon is not None), default=None)
     if horizon is not None and periods > horizon:
         raise SpecificationError(f"{periods} periods, but the process ends after {horizon}")
-    scenario = Scenario.of(fit.linear.log)
-    as_is = World(fit.process, fit.linear, _payment(paid, scenario, fit.process))
-    for change in map(read_change, changes):
-        scenario = change.apply(scenario)
-    scenario.require_choice()
-    other = _other_world(fit, scenario, process, discount, paid)
-    cohorts, weight = _cohorts(fit, start)
-    number = None if leaving is None else fit.process.index(leaving)
-    worth = None if money is None else _place(fit, money)
-
-    def measured(
-        params: np.ndarray,
-        near: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
-        known: Drawn | RecoveredFit | None = None,
-        shares: np.ndarray | None = None,
-    ) -> _Both:
-        begin, mass = (cohorts, weight) if shares is None else respread(fit, cohorts, weight, shares)
-        worlds: tuple[World, World] = (as_is, other)
-        solutions: tuple[Solution | None, None] = (None, None)
-        if known is not None:  # the world as it is has been solved where it was fitted
-            worlds, solutions = (as_is.known_as(known), other.known_as(known)), (known.solution, None)
-        found = [
-            solution or world.solved(params, value if world.process.horizon is None else None)
-            for world, value, solution in zip(worlds, near, solutions, strict=True)
-        ]
-        lives = [
-            expected_paths(world.process, solution.policy, begin, periods, world.payment, number)
-            for world, solution in zip(worlds, found, strict=True)
-        ]
-        values = [solution.value if solution.value.ndim == 1 else solution.value[0] for solution in found]
-        gain = begin @ (values[1] - values[0]) / (1.0 if worth is None else -params[worth])
-        return _Both(lives[0], lives[1], found[0], found[1], gain, mass / mass.sum())
-
-    at = measured(fit.params)
+    cohorts, weight = cohorts_of(fit, start)
+    unlike = _unlike(*both)
+    asked = _Asked(
+        fit,
+        both,
+        cohorts,
+        weight,
+        periods,
+        None if leaving is None else fit.process.index(leaving),
+        None if money is None else worth_of(fit, money, both, cohorts),
+        not unlike,
+    )
+    at = asked.measured(fit.params)
     near = (at.solution_before.value, at.solution_after.value)
     wanted = bootstrap is not None or (process is None and options.draws and options.errors is None)
     if wanted and fit.fits:
-        drawn = [measured(one.params, near, one, getattr(one, "shares", None)) for one in fit.fits]
+        drawn = [asked.measured(one.params, near, one, getattr(one, "shares", None)) for one in fit.fits]
     else:
         drawn = [
-            measured(params, near, shares=shares)
+            asked.measured(params, near, shares=shares)
             for params, shares in draws_of(fit, options.draws, options.seed, options.errors)
         ]
     segments = tuple(
@@ -195,7 +154,7 @@ def over_time(
     )
     steady = [
         steady_after(world.process, solution.policy, cohorts * weight[:, None], _STEADY)
-        for world, solution in ((as_is, at.solution_before), (other, at.solution_after))
+        for world, solution in zip(both, (at.solution_before, at.solution_after), strict=True)
     ]
     return OverTime(
         changes=(*(text for text, _ in scenario.changes), *_told(discount, process)),
@@ -206,8 +165,8 @@ def over_time(
         steady_after=steady[1],
         unit="utility" if money is None else "money",
         level=options.level,
-        assumptions=(*fit.assumptions, "members know the new world, and that it stays"),
-        warnings=_warnings(fit, at, weight, scenario),
+        assumptions=(*fit.assumptions, "members know the new world, and that it stays", *unlike),
+        warnings=_warnings(fit, at, weight, scenario, paid),
     )
 
 
@@ -221,6 +180,66 @@ class _Both:
     solution_after: Solution
     gain: Float[np.ndarray, " G"]
     weight: Float[np.ndarray, " G"]
+
+
+@dataclass(frozen=True, eq=False)
+class _Asked:
+    """A question about two worlds, to be answered at many parameters.
+
+    Parameters
+    ----------
+    fit : DynamicFit or RecoveredFit
+    worlds : tuple of World
+        As it is, and changed.
+    cohorts : ndarray of float64, shape (G, S)
+    weight : ndarray of float64, shape (G,)
+    periods : int
+    leaving : int, optional
+        The action by which one leaves.
+    worth : Worth, optional
+        Of money, for gains in it.
+    compares : bool
+        Whether values in the two worlds do.
+    """
+
+    fit: DynamicFit | RecoveredFit
+    worlds: tuple[World, World]
+    cohorts: Float[np.ndarray, "G S"]
+    weight: Float[np.ndarray, " G"]
+    periods: int
+    leaving: int | None
+    worth: Worth | None
+    compares: bool
+
+    def measured(
+        self,
+        params: np.ndarray,
+        near: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
+        known: Drawn | RecoveredFit | None = None,
+        shares: np.ndarray | None = None,
+    ) -> _Both:
+        """Return both worlds at some parameters; ``known`` is a fit by which the world as it is has been solved."""
+        begin, mass = self.cohorts, self.weight
+        if shares is not None:
+            begin, mass = respread(self.fit, begin, mass, shares)
+        before, after = self.worlds
+        solution: Solution | None = None
+        if known is not None:
+            before, after, solution = before.known_as(known), after.known_as(known), known.solution
+        found = [
+            each or world.solved(params, value if world.process.horizon is None else None)
+            for world, value, each in zip((before, after), near, (solution, None), strict=True)
+        ]
+        lives = [
+            expected_paths(world.process, each.policy, begin, self.periods, world.payment, self.leaving)
+            for world, each in zip((before, after), found, strict=True)
+        ]
+        gain = np.full(len(begin), np.nan)
+        if self.compares:
+            values = [each.value if each.value.ndim == 1 else each.value[0] for each in found]
+            rise = values[1] - values[0]
+            gain = begin @ rise if self.worth is None else self.worth.gains(begin, rise, params)
+        return _Both(lives[0], lives[1], found[0], found[1], gain, mass / mass.sum())
 
 
 def _segment(
@@ -242,15 +261,11 @@ def _segment(
         if pays:
             found[PAID] = paths.paid @ share
         if leaves:
-            found["stayed"] = paths.stayed @ share
+            found[STAYED] = paths.stayed @ share
         return found
 
     before, after = measures(at.before, share_of(at)), measures(at.after, share_of(at))
     many = [(measures(one.before, share_of(one)), measures(one.after, share_of(one))) for one in drawn]
-    gains = np.array([one.gain @ share_of(one) for one in drawn])
-    gain = float(at.gain @ share_of(at))
-    (low,), (high,) = _interval(gains[:, None], options.level) if len(gains) else ((np.nan,), (np.nan,))
-    error = float(gains.std(ddof=1)) if len(gains) > 1 else float("nan")
     return SegmentOverTime(
         name,
         {key: _series(value, [one[0][key] for one in many], options.level) for key, value in before.items()},
@@ -259,8 +274,15 @@ def _segment(
             key: _series(after[key] - before[key], [one[1][key] - one[0][key] for one in many], options.level)
             for key in before
         },
-        Estimate(gain, error, float(low), float(high), options.level, "simulation"),
+        _surplus(at.gain @ share_of(at), [one.gain @ share_of(one) for one in drawn], options.level),
     )
+
+
+def _surplus(gain: float, drawn: list[float], level: float) -> Estimate:
+    many = np.array(drawn)
+    (low,), (high,) = _interval(many[:, None], level) if len(many) else ((np.nan,), (np.nan,))
+    error = float(many.std(ddof=1)) if len(many) > 1 else float("nan")
+    return Estimate(float(gain), error, float(low), float(high), level, "simulation")
 
 
 def _series(value: np.ndarray, drawn: list[np.ndarray], level: float) -> Series:
@@ -279,68 +301,28 @@ def _interval(
     return low, high
 
 
-def _other_world(
-    fit: DynamicFit | RecoveredFit,
-    scenario: Scenario,
-    process: DecisionProcess | None,
-    discount: float | None,
-    paid: str | None,
-) -> World:
-    if scenario.labels != fit.process.actions:
-        added = [label for label in scenario.labels if label not in fit.process.actions]
-        raise SpecificationError(
-            f"{added[0]!r} is no action of the process: where would it lead? Give process= with its transitions"
-        )
-    given = process or fit.process
-    if given.space.to_dict() != fit.process.space.to_dict() or given.actions != fit.process.actions:
-        raise SpecificationError("the other process must have the states and actions of the fit")
-    before = fit.process.mask
-    after = scenario.numbers(scenario.available_column).reshape(given.n_states, -1) != 0
-    closed, opened = before & ~after, after & ~before
-    available = (given.mask & ~closed) | opened
-    changed = replace(
-        given,
-        available=None if available.all() else available,
-        discount=given.discount if discount is None else discount,
+def _require_names(actions: tuple[str, ...], paid: str | None, leaving: str | None) -> None:
+    """Raise SpecificationError where an action is called as a measure that was asked for."""
+    for asked, measure, what in ((paid, PAID, "paid="), (leaving, STAYED, "leaving=")):
+        if asked is not None and measure in actions:
+            raise SpecificationError(
+                f"an action is called {measure!r}, as is what {what} tells of; give the action another name"
+            )
+
+
+def _unlike(before: World, after: World) -> tuple[str, ...]:
+    """Say why values in two worlds do not compare, if so."""
+    first, second = before.process, after.process
+    pairs = (
+        ("discount factors", first.discount, second.discount),
+        ("horizons", first.horizon, second.horizon),
+        ("scales of shocks", first.scale, second.scale),
     )
-    linear = fit.linear.on(scenario.log, scenario.touched)
-    return World(changed, linear, _payment(paid, scenario, changed))
-
-
-def _payment(paid: str | None, scenario: Scenario, process: DecisionProcess) -> Float[np.ndarray, "S A"]:
-    if paid is None:
-        return np.zeros((process.n_states, process.n_actions))
-    value = evaluate(paid, scenario.values)
-    if isinstance(value, Labels):
-        raise SpecificationError(f"{paid!r} is a label, not what is paid")
-    numbers = np.broadcast_to(np.asarray(value, dtype=np.float64), (scenario.log.n_rows,))
-    if not np.isfinite(numbers).all():
-        raise SpecificationError(f"{paid!r} is not a finite number in every state")
-    return numbers.reshape(process.n_states, process.n_actions)
-
-
-def _cohorts(fit: DynamicFit | RecoveredFit, start: Start) -> tuple[Float[np.ndarray, "G S"], Float[np.ndarray, " G"]]:
-    """Return the distribution of each cohort over states, and how many members each has."""
-    if start is None:
-        start = fit.linear.log.choices_per_case
-    given = list(start.values()) if isinstance(start, Mapping) else [start]
-    if not given:
-        raise SpecificationError("start= has no segments")
-    cohorts = np.array(given, dtype=np.float64)
-    if cohorts.ndim != 2 or cohorts.shape[1] != fit.process.n_states:
-        raise SpecificationError(f"start= must say how many begin in each of the {fit.process.n_states} states")
-    weight = cohorts.sum(axis=1)
-    if not (np.isfinite(cohorts).all() and cohorts.min() >= 0 and weight.min() > 0):
-        raise SpecificationError("start= must hold finite numbers, none below zero, some above in each segment")
-    return cohorts / weight[:, None], weight
-
-
-def _place(fit: DynamicFit | RecoveredFit, name: str) -> int:
-    place = fit.index(name)
-    value = fit.params[place]
-    if not value < 0:
-        raise SpecificationError(f"money costs utility, so {name!r} must be below zero, and is {value:.4g}")
-    return place
+    return tuple(
+        f"no surplus: it would compare values under two {what} ({one or 'none'} and {other or 'none'})"
+        for what, one, other in pairs
+        if one != other
+    )
 
 
 def _told(discount: float | None, process: DecisionProcess | None) -> tuple[str, ...]:
@@ -350,17 +332,17 @@ def _told(discount: float | None, process: DecisionProcess | None) -> tuple[str,
     )
 
 
-def _warnings(fit: DynamicFit | RecoveredFit, at: _Both, weight: np.ndarray, scenario: Scenario) -> tuple[str, ...]:
+def _warnings(
+    fit: DynamicFit | RecoveredFit, at: _Both, weight: np.ndarray, scenario: Scenario, paid: str | None
+) -> tuple[str, ...]:
     found = list(fit.messages())
     for solution, which in ((at.solution_before, "as it is"), (at.solution_after, "changed")):
         if not solution.converged:
             found.append(f"the world {which} was not solved: values still changed by {solution.residual:.1e}")
     seen = fit.linear.log.choices_per_case > 0
     share = weight / weight.sum()
-    unseen = [
-        float(np.einsum("g,tgs->ts", share, paths.states)[:, ~seen].sum(axis=1).mean())
-        for paths in (at.before, at.after)
-    ]
+    spent = [np.einsum("g,tgs->s", share, paths.states) / len(paths.states) for paths in (at.before, at.after)]
+    unseen = [float(each[~seen].sum()) for each in spent]
     if unseen[1] > max(_UNSEEN, 2 * unseen[0]):
         found.append(
             f"{unseen[1]:.0%} of the periods in the changed world are spent in states that nobody was ever seen in "
@@ -368,6 +350,13 @@ def _warnings(fit: DynamicFit | RecoveredFit, at: _Both, weight: np.ndarray, sce
         )
     idle = [text for text, rows in scenario.changes if not rows]
     found += [f"the change {text!r} touches nothing" for text in idle]
+    used = {scenario.log.column_name(name) for name in (*columns_of_reward(fit.linear), *names_in(paid or "0"))}
+    found += [
+        f"{column!r} has no effect: it is not in the reward"
+        for column in scenario.touched
+        if column not in used and column != scenario.available_column
+    ]
+    found += support_of_states(fit.linear, scenario, spent[1], fit.process.space.columns)
     if isinstance(fit, RecoveredFit) and not fit.draws:
         found.append("no intervals: the rewards were recovered without draws of a bootstrap")
     if not np.isfinite(fit.covariance()).all():

@@ -14,8 +14,8 @@ from revealed.answer.population import EVERYONE
 from revealed.answer.table import Cell, Column, Table
 from revealed.errors import SpecificationError, nearest
 
-#: What a payment is called among the measures; all others are shares.
-PAID = "paid"
+#: What a payment is called among the measures, and who has not left; all others are shares of actions.
+PAID, STAYED = "paid", "stayed"
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +43,8 @@ class SegmentOverTime:
     before, after, difference : mapping
         ``{measure: Series}``: the share of each action, ``"paid"`` and, where an action leaves, ``"stayed"``.
     surplus : Estimate
-        The change of expected discounted surplus of a member, in utility, or in money where its utility is known.
+        The change of expected discounted surplus of a member, in utility, or in money where its utility is known. NaN
+        where the two worlds do not value what is to come alike: under two discount factors, say.
     """
 
     segment: str
@@ -103,6 +104,10 @@ class OverTime(Answer):
         """Return shares in the last period, and what is paid and gained."""
         return (self.table(), self.worth(self.periods))
 
+    def is_paid(self, measure: str) -> bool:
+        """Return whether a measure is what is paid; if not it is a share, also of an action called so."""
+        return measure == PAID and measure not in self.actions
+
     def at(self, period: int) -> Table:
         """Return one row for each segment and share in a period, from 1; changes are in percentage points.
 
@@ -125,7 +130,7 @@ class OverTime(Answer):
             (*self._segment_cell(one), name, *_numbers(one, name, period))
             for one in self.segments
             for name in one.before
-            if name != PAID
+            if not self.is_paid(name)
         )
         title = f"After {period} periods, if {'; '.join(self.changes)}" if self.changes else "If nothing changes"
         return Table(title, columns, rows, unique(self.warnings, self._settling(), self.assumptions))
@@ -146,7 +151,7 @@ class OverTime(Answer):
         )
         rows: list[tuple[Cell, ...]] = []
         for one in self.segments:
-            if PAID in one.before:
+            if PAID in one.before and self.is_paid(PAID):
                 rows.append((*self._segment_cell(one), f"paid in period {period}", *_numbers(one, PAID, period)))
             gain = one.surplus
             name = f"surplus from now on ({self.unit})"

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
+from jaxtyping import Float
 
 from revealed.answer.scenario import Scenario
 from revealed.choices.expression import Labels
 from revealed.choices.log import ChoiceLog
-from revealed.models.design import Indicator
+from revealed.models.design import Design, Indicator
 from revealed.models.fit import Fit
 from revealed.models.nested.model import NestModel
 
@@ -16,7 +19,7 @@ SUPPORT_NOTE = "observed ranges are those of each alternative in the log given, 
 
 def effect_warnings(fit: Fit, scenario: Scenario) -> list[str]:
     """Return which changes of a scenario touch nothing, or nothing that the utility knows."""
-    used = set(_columns(fit, scenario.log))
+    used = set(columns_of(fit.law.designs, scenario.log))
     notes = [f"{change!r} touches no row: its condition never holds" for change, rows in scenario.changes if not rows]
     return notes + [
         f"{column!r} has no effect: it is not in the utility"
@@ -37,18 +40,18 @@ def support_warnings(fit: Fit, log: ChoiceLog, scenario: Scenario) -> list[str]:
         After them.
     """
     notes = []
-    for column in _columns(fit, log):
-        if column in scenario.touched and (changed := _changed_rows(log, scenario, column)).any():
+    for column in columns_of(fit.law.designs, log):
+        if column in scenario.touched and (changed := changed_rows(log, scenario, column)).any():
             if scenario.log.is_categorical(column):
-                notes += _unknown_labels(fit, scenario, column)
+                notes += unknown_labels(fit.law.designs, scenario, column)
             else:
                 notes += _beyond_range(log, scenario, column, changed)
     return notes
 
 
-def _columns(fit: Fit, log: ChoiceLog) -> tuple[str, ...]:
+def columns_of(designs: Sequence[Design], log: ChoiceLog) -> tuple[str, ...]:
     """Return the columns that the utility uses."""
-    names = [name for design in fit.law.designs for name in (*design.variables, *design.categories)]
+    names = [name for design in designs for name in (*design.variables, *design.categories)]
     return tuple(dict.fromkeys(log.column_name(name) for name in names))
 
 
@@ -87,7 +90,7 @@ def added_notes(fit: Fit, log: ChoiceLog, scenario: Scenario) -> list[str]:
     return notes
 
 
-def _changed_rows(log: ChoiceLog, scenario: Scenario, column: str) -> np.ndarray:
+def changed_rows(log: ChoiceLog, scenario: Scenario, column: str) -> np.ndarray:
     """Return where an available row differs from the row it stems from."""
     if scenario.log.is_categorical(column):
         old, new = Scenario.of(log).values(column), scenario.values(column)
@@ -106,11 +109,7 @@ def _changed_rows(log: ChoiceLog, scenario: Scenario, column: str) -> np.ndarray
 def _beyond_range(log: ChoiceLog, scenario: Scenario, column: str, changed: np.ndarray) -> list[str]:
     """Return a note for each alternative with changed values outside of what was observed for it."""
     n_observed = len(log.facts.levels)
-    values = np.asarray(log.numbers(column), dtype=np.float64)
-    seen = np.isfinite(values) if log.available is None else np.isfinite(values) & log.available
-    low, high = np.full(n_observed, np.inf), np.full(n_observed, -np.inf)
-    np.minimum.at(low, log.alternative_codes[seen], values[seen])
-    np.maximum.at(high, log.alternative_codes[seen], values[seen])
+    low, high = ranges_of(log, column, log.alternative_codes, n_observed, np.ones(log.n_rows, dtype=bool))
     notes = []
     after = np.asarray(scenario.log.numbers(column), dtype=np.float64)
     for code in np.unique(scenario.codes[changed]):
@@ -119,10 +118,8 @@ def _beyond_range(log: ChoiceLog, scenario: Scenario, column: str, changed: np.n
         if not bottom <= top:
             continue  # never available: there is no range
         rows = changed & (scenario.codes == code)
-        slack = 1e-9 * max(abs(bottom), abs(top))
-        below, above = bottom - after[rows], after[rows] - top
-        outside = np.maximum(below, above)
-        count = int((outside > slack).sum())
+        outside = outside_of(after[rows], bottom, top)
+        count = int((outside > 0).sum())
         if count:
             of = "of all alternatives " if new else ""
             notes.append(
@@ -133,14 +130,32 @@ def _beyond_range(log: ChoiceLog, scenario: Scenario, column: str, changed: np.n
     return notes
 
 
-def _unknown_labels(fit: Fit, scenario: Scenario, column: str) -> list[str]:
+def ranges_of(
+    log: ChoiceLog, column: str, codes: np.ndarray, n: int, rows: np.ndarray
+) -> tuple[Float[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+    """Return from where to where a column goes in some rows that can be chosen, by a code below ``n``."""
+    values = np.asarray(log.numbers(column), dtype=np.float64)
+    seen = rows & np.isfinite(values) if log.available is None else rows & np.isfinite(values) & log.available
+    low, high = np.full(n, np.inf), np.full(n, -np.inf)
+    np.minimum.at(low, codes[seen], values[seen])
+    np.maximum.at(high, codes[seen], values[seen])
+    return low, high
+
+
+def outside_of(values: np.ndarray, low: float, high: float) -> np.ndarray:
+    """Return how far beyond a range values are, zero where they are within it or at its ends but for rounding."""
+    far = np.maximum(low - values, values - high)
+    return np.where(far > 1e-9 * max(abs(low), abs(high)), far, 0.0)
+
+
+def unknown_labels(designs: Sequence[Design], scenario: Scenario, column: str) -> list[str]:
     """Return a note for each label that the model has no term for."""
     values = scenario.values(column)
     assert isinstance(values, Labels)
     present = {values.labels[code] for code in np.unique(values.codes) if code >= 0}
     known: set[str] = set()
     reference = None
-    for design in fit.law.designs:
+    for design in designs:
         reference = design.references.get(column, reference)
         for term in design.columns:
             for factor in term.factors:

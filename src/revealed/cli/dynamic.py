@@ -10,7 +10,7 @@ import typer
 
 from revealed.cli.dynamic_again import DRAWS, AgainOptions, drawn_again, require_estimator, typed
 from revealed.cli.exits import NOT_SOUND
-from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_of
+from revealed.cli.formulas import numbers_of, pairs_of, spans_of, utility_file, utility_of
 from revealed.cli.options import Json, Report, TextOptions
 from revealed.cli.panel import PanelOptions, panel_of
 from revealed.cli.recovering import (
@@ -181,9 +181,9 @@ def dynamic(
     if reward.estimator in RECOVERING and again.bootstrap is None:
         again = replace(again, bootstrap=DRAWS)
     place = _place(reward, again, out)
-    require_writable(report, out, place)
     if place is not None and place in (out, report):
         raise SpecificationError("--checkpoint is removed when all is done: name another file than for the results")
+    require_writable(report, out, place, reads=(panel, utility_file(reward.reward or [])))
     require_together(reward, free, again)
     with screen.working(f"Reading {panel}"):
         seen = panel_of(panel, columns, text)
@@ -258,7 +258,7 @@ def _about(
     """Return what an estimation is of: all that its results follow from but the number of draws, which may grow."""
     from revealed.evidence import fingerprint
 
-    data = (panel.state, panel.action, panel.following, panel.person, panel.period, panel.weight)
+    data = (panel.state, panel.action, panel.following, panel.person, panel.elapsed, panel.weight)
     moves = (part for matrix in process.transitions for part in (matrix.data, matrix.indices, matrix.indptr))
     seen = fingerprint((process.space.numbers, process.available, *data, *moves))
     given = {**vars(world), **(vars(replace(again, bootstrap=None)) if again.many else {})}

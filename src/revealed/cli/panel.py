@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -50,8 +50,8 @@ class PanelOptions:
     chosen: Annotated[
         str | None,
         typer.Option(
-            help="Where the file has a row for each action that could be taken: true for the one that was. "
-            "(default: chosen, if there)",
+            help="Where the file has a row for each action that could be taken: true for the one that was. Where a "
+            "column available is false, it could not. (default: chosen, if there)",
             metavar="COLUMN",
             rich_help_panel=_PANEL,
         ),
@@ -59,6 +59,14 @@ class PanelOptions:
     unit: Annotated[
         str | None,
         typer.Option(help="What a period is, where times are dates: day, week or month.", rich_help_panel=_PANEL),
+    ] = None
+    first_period: Annotated[
+        str | None,
+        typer.Option(
+            help="With --horizon: the time at which all began, where the file begins later. (default: its earliest)",
+            metavar="TIME",
+            rich_help_panel=_PANEL,
+        ),
     ] = None
     after_another: Annotated[
         bool,
@@ -89,14 +97,15 @@ def panel_of(path: Path, columns: PanelOptions, text: TextOptions) -> Panel:
     if columns.actions is None and action not in table.column_names and "alternative" in table.column_names:
         action = "alternative"
     space = _space_of(table, name, columns.states)
-    actions = None
+    actions, offered = None, None
     chosen = columns.chosen or ("chosen" if "chosen" in table.column_names and action == "alternative" else None)
     if chosen is not None and action in table.column_names:
         actions = sorted(pc.unique(pc.cast(table.column(action), pa.string())).drop_null().to_pylist())
-        taken = _taken(table, chosen, name)
-        _require_choices(table, taken, (columns.person, columns.time), name)
+        taken = _flags(table, chosen, name)
+        if {columns.person, columns.time} <= set(table.column_names):  # else told where the panel is read
+            offered = _offered(table, taken, (columns.person, columns.time, action), actions, space, name)
         table = table.filter(pa.array(taken))
-    return Panel.from_rows(
+    panel = Panel.from_rows(
         table,
         space,
         person=columns.person,
@@ -105,12 +114,14 @@ def panel_of(path: Path, columns: PanelOptions, text: TextOptions) -> Panel:
         actions=actions,
         unit=columns.unit,
         after_another=columns.after_another,
+        first_period=columns.first_period,
         source=name,
     )
+    return panel if offered is None else replace(panel, offered=offered)
 
 
-def _taken(table: pa.Table, chosen: str, source: str) -> np.ndarray:
-    """Return the rows of what was chosen."""
+def _flags(table: pa.Table, chosen: str, source: str) -> np.ndarray:
+    """Return the rows in which a column is true: of what was chosen, or could be."""
     import numpy as np
     import pyarrow as pa
 
@@ -123,26 +134,60 @@ def _taken(table: pa.Table, chosen: str, source: str) -> np.ndarray:
     odd = np.flatnonzero((cells != 0) & (cells != 1))
     if len(odd):
         shown = ", ".join(dict.fromkeys(str(cell) for cell in column.take(pa.array(odd[:_SHOWN])).to_pylist()))
-        what, remedy = f"chosen is not 0 or 1 but {shown}", "write 1 for what was done, else 0"
+        what, remedy = f"{chosen} is not 0 or 1 but {shown}", "write 1 where it is so, else 0"
         rows = tuple((odd[:_SHOWN] + 1).tolist())
         raise DataError(source, [Problem(what, remedy, f"column {chosen!r}", rows, count=len(odd))])
     return np.asarray(cells == 1)
 
 
-def _require_choices(table: pa.Table, taken: np.ndarray, names: tuple[str, str], source: str) -> None:
-    """Refuse periods of a person in which nothing was chosen; they would look like gaps in time."""
+def _offered(
+    table: pa.Table,
+    taken: np.ndarray,
+    names: tuple[str, str, str],
+    actions: list[str],
+    space: StateSpace,
+    source: str,
+) -> np.ndarray | None:
+    """Return in what share of the choices in each state each action could be taken: as the rows have it.
+
+    Periods of a person are refused in which nothing was chosen, which would look like gaps in time, in which the state
+    differs between rows, or in which an action has two.
+    """
+    import numpy as np
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    if not set(names) <= set(table.column_names):
-        return  # told where the panel is read
-    each = pa.table([table.column(name) for name in names], list(names)).append_column("taken", pa.array(taken))
-    periods = each.group_by(list(names)).aggregate([("taken", "max")])
-    none = periods.filter(pc.invert(periods.column("taken_max")))
-    if none.num_rows:
-        shown = [f"{one[names[0]]} in {one[names[1]]}" for one in none.slice(0, _SHOWN).to_pylist()]
-        what, remedy = f"periods in which nothing is chosen: {', '.join(shown)}", "mark what was done, or drop them"
-        raise DataError(source, [Problem(what, remedy, count=none.num_rows)])
+    from revealed.models.dynamic.offered import offered_by_state
+
+    could = _flags(table, "available", source) if "available" in table.column_names else np.ones(len(taken), dtype=bool)
+    state = space.codes(table, source)
+    action = pc.index_in(pc.cast(table.column(names[2]), pa.string()), pa.array(actions, pa.string()))
+    if action.null_count:
+        rows = tuple((np.flatnonzero(action.is_null().to_numpy())[:_SHOWN] + 1).tolist())
+        missing = Problem("cells are missing", "fill them, or leave the rows out", f"column {names[2]!r}", rows)
+        raise DataError(source, [missing])
+    each = pa.table({"person": table.column(names[0]), "time": table.column(names[1]), "action": action})
+    each = each.append_column("state", pa.array(state)).append_column("taken", pa.array(taken))
+    periods = each.group_by(["person", "time"]).aggregate([("taken", "max"), ("state", "min"), ("state", "max")])
+    again = each.group_by(["person", "time", "action"]).aggregate([([], "count_all")])
+    for odd, what, remedy in (
+        (periods.filter(pc.invert(periods["taken_max"])), "nothing is chosen", "mark what was done, or drop them"),
+        (
+            periods.filter(pc.not_equal(periods["state_min"], periods["state_max"])),
+            "the rows are of several states",
+            "name columns that are the same on all rows of a period: --states",
+        ),
+        (again.filter(pc.greater(again["count_all"], 1)), "an action has several rows", "give it one"),
+    ):
+        if odd.num_rows:
+            shown = ", ".join(f"{one['person']} in {one['time']}" for one in odd.slice(0, _SHOWN).to_pylist())
+            raise DataError(source, [Problem(f"periods in which {what}: {shown}", remedy, count=odd.num_rows)])
+    if (taken & ~could).any():
+        both = np.flatnonzero(taken & ~could)
+        what, remedy = "chosen, and not available", "mend one of the two"
+        raise DataError(source, [Problem(what, remedy, rows=tuple((both[:_SHOWN] + 1).tolist()), count=len(both))])
+    shape = space.n_states, len(actions)
+    return offered_by_state(state[could], action.to_numpy().astype(np.int64)[could], state[taken], shape)
 
 
 def _space_of(table: pa.Table, source: str, text: str) -> StateSpace:

@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from revealed.choices.cells import refuse_unlike_labels
 from revealed.choices.expression import Labels, evaluate, names_in
 from revealed.choices.log import ChoiceLog
 from revealed.choices.stream import ChoiceStream
@@ -31,6 +32,7 @@ _TREATMENT = re.compile(
 )
 _OWN = re.compile(r"^own\((?P<inside>.+)\)$", re.DOTALL)
 _CALL = re.compile(r"\w+\([^()]*(?:\([^()]*\)[^()]*)*\)|\{[^{}]*\}")
+_QUOTED = re.compile(r"`[^`]*`")
 _POWER = re.compile(r"(\w+|`[^`]+`)\s*(?:\*\*|\^)\s*\w+")
 IDENTITY = re.compile(r"^I\((?P<inside>.+)\)$", re.DOTALL)
 
@@ -41,6 +43,7 @@ def read_utility(
     reference: Mapping[str, str] | None = None,
     *,
     of_the_case: bool = False,
+    looking_ahead: bool = False,
 ) -> Design:
     """Read a utility against a log: which design columns it stands for, under which names.
 
@@ -58,6 +61,8 @@ def read_utility(
 
     of_the_case : bool
         The formula describes cases and not alternatives (a scale, say), so its terms may be constant within them.
+    looking_ahead : bool
+        Cases are states that alternatives lead to: a term that is the same for all of them matters where they lead.
 
     Returns
     -------
@@ -74,8 +79,11 @@ def read_utility(
     takes that as spanned (as other packages do with the intercept), so ``C(alternative):income`` gets a column for
     each alternative but the reference, and ``C(alternative):cost`` one for each, unless ``cost`` is there by itself.
     """
-    reader = _Reader(log, reference or {}, of_the_case)
+    reader = _Reader(log, reference or {}, of_the_case, looking_ahead)
     design = reader.long(utility) if isinstance(utility, str) else reader.per_alternative(utility)
+    for name in (*design.variables, *design.categories):
+        if log.column_name(name) == log.columns.chosen:
+            raise SpecificationError(f"the utility uses {name!r}, which says what was chosen, to explain just that")
     unused = [column for column in reader.reference if column not in reader.used]
     if unused:
         raise SpecificationError(f"the reference of {unused[0]!r} is set, but the utility has no C({unused[0]})")
@@ -93,9 +101,12 @@ class _Part:
 class _Reader:
     """Reads formulas against one log."""
 
-    def __init__(self, log: ChoiceLog | ChoiceStream, reference: Mapping[str, str], of_the_case: bool) -> None:
+    def __init__(
+        self, log: ChoiceLog | ChoiceStream, reference: Mapping[str, str], of_the_case: bool, looking_ahead: bool
+    ) -> None:
         self.log = log
         self.of_the_case = of_the_case
+        self.looking_ahead = looking_ahead
         self.used: dict[str, str] = {}
         self.constant: dict[_Part, bool] = {}
         self.reference = {log.column_name(name): str(level) for name, level in reference.items()}
@@ -113,6 +124,9 @@ class _Reader:
             if all(self._constant_within_cases(part) for part in term):
                 # ``C(alternative)*income`` means income too, where it cannot matter: only alone is it a mistake.
                 if not any(set(term) < set(other) for other in terms):
+                    if self.looking_ahead:
+                        columns += self._columns(term, spanned)
+                        continue
                     self._refuse_constant(term)
                 spanned.add(frozenset(term))
             else:
@@ -183,7 +197,10 @@ class _Reader:
                 self._check_expression(text)
                 parts.append(_Part(text))
             elif self.log.is_categorical(text) or self.log.column_name(text) == self.log.columns.alternative:
-                self._set_base(self.log.column_name(text), None)
+                column = self.log.column_name(text)
+                if column in self.log.attribute_names and column not in self.reference:
+                    refuse_unlike_labels(self.log, column)
+                self._set_base(column, None)
                 parts.append(_Part(text, categorical=True))
             else:
                 parts.append(_Part(text if _is_identifier(text) else f"`{text}`"))
@@ -233,6 +250,8 @@ class _Reader:
         numeric = frozenset(part for part in term if not part.categorical)
         wanted: list[dict[_Part, bool]] = []
         constant = {part for part in term if self._constant_within_cases(part)}
+        if len(constant) == len(term):  # read at all only where it matters
+            constant = set()
         for size in range(len(categorical) + 1):
             for subset in combinations(categorical, size):
                 key = frozenset(subset) | numeric
@@ -338,9 +357,11 @@ def formula_terms(formula: str, intercept_is: str = "1") -> list[list[str]]:
 
     if not str(formula).strip():
         raise SpecificationError(f"a utility must be a formula such as 'cost + time', not {formula!r}")
-    if "~" in formula:
+    # What a name in backticks holds is no part of the grammar.
+    plain = _QUOTED.sub(lambda name: re.sub(r"[~^*(){}]", " ", name.group()), str(formula))
+    if "~" in plain:
         raise SpecificationError("a utility has no left side: the choice is in the log; write only what follows '~'")
-    power = _POWER.search(_CALL.sub("f", formula))
+    power = _POWER.search(_CALL.sub("f", plain))
     if power:
         raise SpecificationError(
             f"{power.group().strip()} in the formula {formula!r} crosses terms and would leave {power.group(1)} as it "

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from revealed.answer.over_time import PAID, OverTime, Series
+from revealed.answer.over_time import OverTime, Series
 from revealed.answer.population import EVERYONE
 from revealed.errors import SpecificationError
 from revealed.report.drawing import COLOURS, drawing
@@ -47,7 +47,8 @@ def picture_of_answers(
     questions = list(next(iter(answers.values())))
     if any(list(asked) != questions for asked in answers.values()):
         raise SpecificationError(f"estimators were asked different questions; each needs {', '.join(questions)}")
-    factor = 1.0 if measure == PAID else 100.0
+    paid = any(answer.is_paid(measure) for asked in answers.values() for answer in asked.values())
+    factor = 1.0 if paid else 100.0
     with drawing((7.2, 1.1 + 0.62 * len(questions))) as figure:
         panel = figure.subplots()
         rows = -np.arange(len(questions), dtype=np.float64)
@@ -65,7 +66,7 @@ def picture_of_answers(
         panel.axvline(0.0, color=_INK, linewidth=0.7)
         panel.set_yticks(rows, questions)
         panel.set_ylim(-len(questions) + 0.4, 0.6)
-        panel.set_xlabel(f"change of {measure}" + ("" if measure == PAID else ", percentage points"))
+        panel.set_xlabel(f"change of {measure}" + ("" if paid else ", percentage points"))
         panel.legend(loc="best")
     return figure
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from jaxtyping import Float
 
-from revealed.answer.over_time import PAID, OverTime, Series
+from revealed.answer.over_time import OverTime, Series
 from revealed.answer.population import EVERYONE
 from revealed.errors import SpecificationError
 from revealed.report.drawing import drawing
@@ -51,7 +51,9 @@ def picture_of_over_time(
     with drawing((7.2, 0.6 + 2.3 * down)) as figure:
         panels = figure.subplots(down, min(_ACROSS, len(measures)), squeeze=False).ravel()
         for place, (panel, name) in enumerate(zip(panels, measures, strict=False)):
-            _draw(panel, name, one.before[name], one.after[name], (truth or {}).get(name), share=name != PAID)
+            _draw(
+                panel, name, one.before[name], one.after[name], (truth or {}).get(name), share=not answer.is_paid(name)
+            )
             if place >= len(measures) - _ACROSS:
                 panel.set_xlabel("period")
         for panel in panels[len(measures) :]:

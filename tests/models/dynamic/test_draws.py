@@ -154,9 +154,9 @@ def test_two_steps_from_where_others_ended_are_the_same(panel: Panel, process: D
 def test_a_formula_is_read_once(panel: Panel, process: DecisionProcess, monkeypatch: pytest.MonkeyPatch) -> None:
     reads: list[object] = []
 
-    def read(*given: Any) -> Any:
+    def read(*given: Any, **named: Any) -> Any:
         reads.append(given)
-        return read_utility(*given)
+        return read_utility(*given, **named)
 
     monkeypatch.setattr(reward, "read_utility", read)
     model = NestedFixedPoint(FORMULA, start={"asc[mend]": -3.0, "type": 1.0})

@@ -29,6 +29,7 @@ def test_the_panel_is_that_of_the_log() -> None:
     for name in ("state", "action", "following", "person", "period"):
         assert np.array_equal(getattr(made, name), getattr(read, name)), name
     assert made.actions == read.actions
+    np.testing.assert_array_equal(made.offered, read.offered)
 
 
 def test_members_who_are_bound_stay_and_the_segment_never_changes() -> None:

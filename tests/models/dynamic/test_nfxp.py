@@ -12,8 +12,11 @@ from revealed import datasets
 from revealed.errors import DataError, SpecificationError
 from revealed.evidence import Detail
 from revealed.models.dynamic import (
+    ConditionalChoice,
     DecisionProcess,
+    DynamicModel,
     NestedFixedPoint,
+    NestedPseudoLikelihood,
     Panel,
     StateSpace,
     by_increments,
@@ -151,6 +154,50 @@ def test_parameters_come_back_and_intervals_cover() -> None:
         inside += np.abs(named - truth) < 1.96 * errors
     # 95% in 40 seeds: below 34 by chance in one of 140 runs for each parameter.
     assert (inside >= 33).all(), inside
+
+
+@pytest.mark.parametrize("model", [NestedFixedPoint, NestedPseudoLikelihood, ConditionalChoice])
+def test_what_cannot_be_taken_need_not_be_like_anything(model: type[DynamicModel]) -> None:
+    rng = np.random.default_rng(9)
+    process, fee = random_process(rng), rng.normal(size=(7, 3))
+    panel = simulated(process, -fee, 100, 10, 10)
+    fits = []
+    for nothing in (0.0, np.nan):
+        fee[2, 2] = nothing  # where c cannot be taken
+        known = DecisionProcess.of(
+            process.space,
+            dict(zip("abc", process.transitions, strict=True)),
+            0.95,
+            available=process.available,
+            attributes={"fee": fee.copy()},
+        )
+        fits.append(model("C(alternative) + fee").fit(panel, known))
+    assert np.array_equal(fits[0].params, fits[1].params)
+    assert fits[1]["fee"] == pytest.approx(-1, abs=0.2)
+
+
+def test_what_is_the_same_for_all_actions_matters_where_they_lead() -> None:
+    rng = np.random.default_rng(11)
+    process = random_process(rng, available=None)
+    x = np.arange(7)
+    panel = simulated(process, np.column_stack([-0.6 * x, 0.5 - 0.6 * x, -0.6 * x]), 300, 10, 12)
+    long = NestedFixedPoint("x + C(alternative)").fit(panel, process)
+    each = NestedFixedPoint({"a": "x", "b": "asc + x", "c": "asc + x"}).fit(panel, process)
+    np.testing.assert_allclose(long.params, [each["x"], each["asc[b]"], each["asc[c]"]], rtol=1e-5)
+    assert abs(long["x"] + 0.6) < 4 * long.standard_errors()[0]
+    assert NestedFixedPoint("C(alternative)*x").fit(panel, process).names == (  # as ever
+        "alternative[b]",
+        "alternative[c]",
+        "alternative[b]:x",
+        "alternative[c]:x",
+    )
+    myopic = DecisionProcess(process.space, process.actions, process.transitions, 0.0)
+    with pytest.raises(SpecificationError, match="is the same for all alternatives of every choice situation"):
+        NestedFixedPoint("x + C(alternative)").fit(panel, myopic)
+    alike = DecisionProcess(process.space, process.actions, process.transitions[:1] * 3, 0.95)
+    with pytest.raises(SpecificationError, match=r"'x' is the same for all actions .* no action leads to more or less"):
+        NestedFixedPoint("x + C(alternative)").fit(panel, alike)
+    assert NestedFixedPoint("x + C(alternative)", fixed={"x": -0.6}).fit(panel, alike)["x"] == -0.6
 
 
 def buses(groups: tuple[int, ...]) -> tuple[Panel, DecisionProcess, object]:

@@ -10,7 +10,15 @@ import pytest
 from revealed.choices.columns import Columns
 from revealed.choices.log import ChoiceLog
 from revealed.errors import DataError, SpecificationError
-from revealed.models.dynamic import DecisionProcess, Panel, StateSpace, by_increments, counted
+from revealed.models.dynamic import (
+    Counted,
+    DecisionProcess,
+    Panel,
+    StateSpace,
+    by_columns,
+    by_increments,
+    counted,
+)
 
 
 def log_of(rows: Sequence[tuple[object, object, object, str]], actions: tuple[str, ...] = ("stay", "go")) -> ChoiceLog:
@@ -25,6 +33,14 @@ def log_of(rows: Sequence[tuple[object, object, object, str]], actions: tuple[st
 
 LEVELS = StateSpace.grid(level=[0, 1, 2])
 WALK = [(1, 1, 0, "stay"), (1, 2, 1, "stay"), (1, 3, 2, "go"), (1, 4, 0, "stay"), (2, 7, 0, "stay"), (2, 9, 1, "go")]
+
+
+def walking(**changes: object) -> DecisionProcess:
+    """Return the process of a walk up, from which one may go home."""
+    up, home = np.eye(3, k=1), np.zeros((3, 3))
+    up[2, 2] = home[:, 0] = 1
+    parts: dict[str, object] = {"discount": 0.9} | changes
+    return DecisionProcess.of(LEVELS, {"go": home, "stay": up}, **parts)  # type: ignore[arg-type]
 
 
 def test_a_space_numbers_all_combinations_and_tells_them() -> None:
@@ -55,7 +71,7 @@ def test_a_panel_links_periods_and_tells_of_gaps() -> None:
     assert panel.following.tolist() == [1, 2, 3, -1, -1, -1]
     assert panel.actions == ("go", "stay")
     assert panel.counts().tolist() == [[0, 3], [1, 1], [1, 0]]
-    assert panel.remarks()[0].startswith("1 gaps in time")
+    assert panel.remarks(walking())[0].startswith("1 gaps in time")
     later = Panel.of(log_of(WALK), LEVELS, after_another=True)
     assert (later.state.tolist(), later.following.tolist()) == ([1, 2, 0], [1, 2, -1])
 
@@ -114,6 +130,64 @@ def test_increments_restart_and_stop_at_the_last_level() -> None:
         by_increments(panel, "level")
     with pytest.raises(SpecificationError, match="needs an action"):
         by_increments(panel, "level", restart={"fly": 0})
+
+
+def risen(rises: Sequence[int], last: int, seed: int = 0) -> Panel:
+    """Return 500 persons whose level rises by one of these in each period, as far as the last level."""
+    rng, table = np.random.default_rng(seed), dict[str, list[object]](person=[], time=[], level=[], action=[])
+    for person in range(500):
+        level = 0
+        for time in range(6):
+            done = "go" if rng.random() < 0.2 else "stay"
+            for name, cell in zip(table, (person, time, level, done), strict=True):
+                table[name].append(cell)
+            level = min((0 if done == "go" else level) + int(rng.choice(rises)), last)
+    return Panel.from_rows(pa.table(table), StateSpace.grid(level=range(last + 1)))
+
+
+def test_moves_that_stop_at_the_last_level_tell_of_so_much_or_more() -> None:
+    rises = (0, 0, 0, 1, 1, 1, 1, 1, 2, 2)
+    panel = risen(rises, 5)
+    found = by_increments(panel, "level", restart={"go": 0})
+    assert found.increments is not None
+    np.testing.assert_allclose(found.increments, [0.3, 0.5, 0.2], atol=0.03)
+    assert "moves end at the last level of level, and tell of a rise by at least so much" in found.remarks[0]
+    # It is the maximum of the likelihood of the moves, as the matrices have it.
+    moves = panel.action[panel.moves], panel.state[panel.moves], panel.arrived
+
+    def log_likelihood(share: np.ndarray) -> float:
+        matrices = by_increments(panel, "level", restart={"go": 0}, counts=share).matrices
+        return float(np.log(np.stack([matrix.toarray() for matrix in matrices])[moves]).sum())
+
+    best = log_likelihood(found.increments)
+    assert found.log_likelihood == pytest.approx(best)
+    for step in (1e-3, -1e-3):
+        for place in range(3):
+            moved = found.increments + step * (np.arange(3) == place)
+            assert log_likelihood(moved / moved.sum()) < best
+
+
+def test_where_no_move_reaches_the_last_level_shares_are_as_counted() -> None:
+    panel = risen((0, 1, 1, 3), 20)
+    found = by_increments(panel, "level", restart={"go": 0})
+    rise = panel.state[panel.following[panel.moves]] - np.where(
+        panel.action[panel.moves] == panel.actions.index("go"), 0, panel.state[panel.moves]
+    )
+    assert found.increments is not None
+    assert found.increments.tolist() == (np.bincount(rise) / len(rise)).tolist()
+    assert found.remarks == ()
+
+
+def test_an_action_after_which_nobody_is_seen_leads_nowhere_known() -> None:
+    gone = [(1, 1, 0, "stay"), (1, 2, 1, "go"), (2, 1, 0, "stay"), (2, 2, 1, "stay"), (2, 3, 1, "go")]
+    panel = Panel.of(log_of(gone), LEVELS)
+    with pytest.raises(DataError, match=r"nobody is seen in the period after 'go', so nothing tells where it leads"):
+        counted(panel)
+    with pytest.raises(DataError, match="nobody is seen in the period after 'go'"):
+        counted(panel, smoothing=1.0)
+    with pytest.raises(DataError, match="nobody is seen in the period after 'go'"):
+        by_columns(panel, {"level": Counted(("action",))})
+    assert by_columns(panel, {"level": Counted()}).n_moves == 3  # alike for all actions: those seen tell it
 
 
 def process_of(**changes: object) -> DecisionProcess:

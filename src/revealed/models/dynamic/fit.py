@@ -56,6 +56,8 @@ class DynamicFit:
         Estimates from persons drawn again: see :meth:`Bootstrap.kept_in`.
     types : TypeShares, optional
         How many are of which type, where there are types that nobody observes.
+    first_states : ndarray of float64, shape (S,), optional
+        Where there is a horizon, how many were seen in each state in the first period; zero everywhere if nobody was.
     """
 
     method: str
@@ -78,6 +80,7 @@ class DynamicFit:
     trail: tuple[np.ndarray, ...] = field(default=())
     draws: Draws | None = None
     types: TypeShares | None = None
+    first_states: Float[np.ndarray, " S"] | None = None
 
     @cached_property
     def fits(self) -> tuple[Drawn, ...]:

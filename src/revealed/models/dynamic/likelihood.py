@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 
 from revealed.errors import DataError, Problem
 from revealed.evidence import Detail, Evidence, Ledger, Tally
+from revealed.models.dynamic.offered import require_offered
 from revealed.models.dynamic.panel import Panel
 from revealed.models.dynamic.process import DecisionProcess
 
@@ -50,12 +51,13 @@ class Seen:
         Raises
         ------
         DataError
-            If an action was taken that is not available, or a period is beyond the horizon.
+            If an action was taken that is not available, the log offered other actions than the process has, or a
+            period is beyond the horizon.
         """
         require_fit(panel, process)
         cell, n_cells = panel.state, process.n_states
         if process.horizon is not None:
-            period = panel.period - panel.period.min()
+            period = panel.elapsed
             if period.max() >= process.horizon:
                 what = f"{int(period.max()) + 1} periods for a horizon of {process.horizon}"
                 raise DataError(panel.source, [Problem(what, "give a longer horizon, or None for ever")])
@@ -128,6 +130,7 @@ def require_fit(panel: Panel, process: DecisionProcess) -> None:
         where = f"{process.actions[panel.action[place]]!r} in state {process.space.label(int(panel.state[place]))}"
         remedy = "correct which actions are available, or the log"
         raise DataError(panel.source, [Problem("actions that were not available", remedy, where, count=len(odd))])
+    require_offered(panel.offered, process.mask, panel.space, panel.actions, panel.source)
     left = np.flatnonzero(process.absorbing[panel.state[panel.moves]] & (panel.arrived != panel.state[panel.moves]))
     if len(left):
         place = int(panel.moves[left[0]])

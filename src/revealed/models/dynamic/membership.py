@@ -171,6 +171,7 @@ class Membership:
             persons=pa.array(np.arange(members)),
             period=np.tile(np.arange(months), members),
             source="membership",
+            offered=np.where(np.isin(np.arange(self.space.n_states), states)[:, None], self.available, np.nan),
         )
 
     def _lived(self, members: int, months: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

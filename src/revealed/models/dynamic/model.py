@@ -136,11 +136,18 @@ class DynamicModel(ABC):
         seen = Seen.of(panel, process)
         counts = seen.by_state
         log = log_of_states(process.space, process.actions, counts, process.available, process.attributes)
-        linear = LinearReward.read(self.utility, log, self.reference)
+        ahead = process.discount > 0 and process.horizon != 1
+        linear = LinearReward.read(self.utility, log, self.reference, looking_ahead=ahead)
         most = int((counts.sum(axis=1) > 0).sum()) * (process.n_actions - 1)
         if len(linear.names) > most:
             what = f"{len(linear.names)} parameters, but the states visited tell {most} numbers at most"
             raise SpecificationError(f"{what}; use a shorter formula, or more data")
+        for name in () if self.ridge else linear.idle(process):
+            if name not in {**self.fixed, **self.prior}:
+                raise SpecificationError(
+                    f"{name!r} is the same for all actions in every state, and no action leads to more or less of it, "
+                    f"so it cannot matter; drop it, or let its effect differ by action: C(alternative):{name}"
+                )
         return linear, seen
 
     def begin(self, names: tuple[str, ...], near: Near = None) -> Float[np.ndarray, " K"]:
@@ -181,12 +188,13 @@ class DynamicModel(ABC):
             transition_log_likelihood=None if transitions is None else transitions.log_likelihood,
             assumptions=(f"discount factor {process.discount:g}, given, not estimated", *_KNOWN, *self.lean),
             remarks=(
-                *panel.remarks(),
+                *panel.remarks(process),
                 *impossible(panel, process),
                 *(() if transitions is None else transitions.remarks),
             ),
             errors=kinds[-1],
             trail=found.trail,
+            first_states=None if process.horizon is None else panel.first_states,
         )
 
 

@@ -12,18 +12,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 
-from revealed.choices.kinds import is_text, one_array
+from revealed.choices.kinds import one_array
 from revealed.choices.log import ChoiceLog
 from revealed.choices.tables import as_table
 from revealed.errors import DataError, Problem, SpecificationError, nearest
+from revealed.models.dynamic.offered import offered_by_state
+from revealed.models.dynamic.periods import Time, period_of, periods
+from revealed.models.dynamic.process import DecisionProcess
 from revealed.models.dynamic.space import StateSpace
 
-#: Up to here every whole number is a floating-point number.
-_LARGEST = 2.0**53
-_DAYS = {"day": 1, "week": 7}
-#: Rows and persons named in an error.
+#: Persons named in an error.
 _SHOWN = 5
 
 
@@ -47,7 +47,14 @@ class Panel:
     period : ndarray of int64, shape (n,)
     source : str
     weight : ndarray of float64, shape (n,), optional
-        How much each choice counts; one by default.
+        How much each choice counts, and the move after it; one by default.
+    offered : ndarray of float64, shape (S, A), optional
+        In what share of the choices made in a state each action could be taken, by the log; NaN where none was made.
+        None where nothing tells: then the process alone says what can be taken.
+    first_period : int, optional
+        The first period of a process with a horizon; by default the earliest one here. It stays when rows go.
+    assumed_first : bool
+        Whether that is the earliest one because nobody said.
     """
 
     space: StateSpace
@@ -60,6 +67,19 @@ class Panel:
     period: Int[np.ndarray, " n"]
     source: str
     weight: Float[np.ndarray, " n"] | None = None
+    offered: Float[np.ndarray, "S A"] | None = None
+    first_period: int | None = None
+    assumed_first: bool = False
+
+    def __post_init__(self) -> None:
+        if self.first_period is None:
+            object.__setattr__(self, "first_period", int(self.period.min(initial=np.iinfo(np.int64).max)))
+            object.__setattr__(self, "assumed_first", True)
+        early = np.flatnonzero(self.elapsed < 0)
+        if len(early):
+            who = self.persons[int(self.person[early[0]])].as_py()
+            what, where = "choices before the first period", f"the first of person {who}"
+            raise DataError(self.source, [Problem(what, "name an earlier first period", where, count=len(early))])
 
     @classmethod
     def of(
@@ -69,8 +89,9 @@ class Panel:
         *,
         unit: str | None = None,
         after_another: bool = False,
+        first_period: Time = None,
     ) -> Panel:
-        """Return the panel of a log whose columns tell the state.
+        """Return the panel of a log whose columns tell the state; weights of choices, if it has any, come along.
 
         Parameters
         ----------
@@ -83,13 +104,21 @@ class Panel:
         after_another : bool
             Leave out the first observation of each person and each one after a gap, as Rust (1987) does. Transitions
             out of them stay.
+        first_period : int, date or str, optional
+            The time at which a process with a horizon begins, as in the log; by default its earliest.
 
         Raises
         ------
         SpecificationError
             If the log has no persons or times, holds counts, or the columns are no columns of the case.
         DataError
-            If a person has two choices in a period, an action was never taken, or a cell is no level of the state.
+            If a person has two choices in a period, an action was never taken, a cell is no level of the state, or a
+            choice is before the first period.
+
+        Notes
+        -----
+        The rows of a case are the actions that could be taken, but for those that the log says were not available.
+        What a fit takes as available is compared with that: see :attr:`offered`.
         """
         if log.columns.person is None or log.columns.time is None:
             lacking = "person" if log.columns.person is None else "time"
@@ -99,20 +128,27 @@ class Panel:
         if log.counts:
             raise SpecificationError("a panel needs one choice a case, not counts")
         assert log.columns.time is not None
-        levels = log.levels_of(log.columns.alternative)
-        codes = log.codes(log.columns.alternative, levels)
-        first = pa.array(log.offsets[:-1])
-        return cls._in_order(
-            space,
-            tuple(levels.labels),
-            space.codes(of_cases(log, space.columns), log.source),
-            codes[np.asarray(log.chosen_rows)].astype(np.int64),
-            np.asarray(log.person_codes),
-            labels_of(log),
-            periods(log.table.column(log.columns.time).take(first), unit, log.columns.time, log.source),
-            log.source,
-            after_another,
+        levels, first = log.facts.levels, pa.array(log.offsets[:-1])
+        when = log.table.column(log.columns.time)
+        state = space.codes(of_cases(log, space.columns), log.source)
+        could = np.arange(log.n_rows) if log.available is None else np.flatnonzero(log.available)
+        action = log.alternative_codes.astype(np.int64)
+        shape = space.n_states, len(levels)
+        found = cls(
+            space=space,
+            actions=tuple(levels.labels),
+            state=state,
+            action=action[np.asarray(log.chosen_rows)],
+            following=np.full(log.n_cases, -1),
+            person=np.asarray(log.person_codes).astype(np.int64),
+            persons=labels_of(log),
+            period=periods(when.take(first), unit, log.columns.time, log.source),
+            source=log.source,
+            weight=None if log.weights is None else log.weights.astype(np.float64),
+            offered=offered_by_state(np.repeat(state, log.sizes)[could], action[could], state, shape),
+            first_period=period_of(first_period, when, unit, log.columns.time),
         )
+        return found._in_order(after_another)
 
     @classmethod
     def from_rows(
@@ -126,6 +162,7 @@ class Panel:
         actions: Sequence[str] | None = None,
         unit: str | None = None,
         after_another: bool = False,
+        first_period: Time = None,
         source: str | None = None,
     ) -> Panel:
         """Return the panel of a table with one row for each person and period: the state, and what was done.
@@ -140,7 +177,7 @@ class Panel:
             The columns of the decision maker, the period, and the action taken.
         actions : sequence of str, optional
             The actions in the order wanted; by default those taken, in alphabetical order.
-        unit, after_another
+        unit, after_another, first_period
             As for :meth:`of`.
         source : str, optional
             What messages call it.
@@ -151,6 +188,10 @@ class Panel:
             If a cell is missing, a person has two rows in a period, or an action is none of ``actions``.
         SpecificationError
             If there is no such column, or the time is of another kind.
+
+        Notes
+        -----
+        Such a table does not tell what else could have been done: :attr:`offered` is None.
         """
         rows, name = as_table(table, labels=(person, action))
         source = source or name
@@ -167,37 +208,47 @@ class Panel:
             where = f"column {action!r}"
             problem = Problem(what, "name all actions", where, tuple((odd[:5] + 1).tolist()), count=len(odd))
             raise DataError(source, [problem])
-        persons = one_array(rows.column(person).combine_chunks()).dictionary_encode()
-        return cls._in_order(
-            space,
-            labels,
-            space.codes(rows, source),
-            codes,
-            persons.indices.to_numpy().astype(np.int64),
-            persons.dictionary,
-            periods(rows.column(time), unit, time, source),
-            source,
-            after_another,
+        persons, when = one_array(rows.column(person).combine_chunks()).dictionary_encode(), rows.column(time)
+        found = cls(
+            space=space,
+            actions=labels,
+            state=space.codes(rows, source),
+            action=codes,
+            following=np.full(len(codes), -1),
+            person=persons.indices.to_numpy().astype(np.int64),
+            persons=persons.dictionary,
+            period=periods(when, unit, time, source),
+            source=source,
+            first_period=period_of(first_period, when, unit, time),
         )
+        return found._in_order(after_another)
 
-    @classmethod
-    def _in_order(
-        cls,
-        space: StateSpace,
-        actions: tuple[str, ...],
-        state: Int[np.ndarray, " n"],
-        action: Int[np.ndarray, " n"],
-        person: Int[np.ndarray, " n"],
-        persons: pa.Array,
-        period: Int[np.ndarray, " n"],
-        source: str,
-        after_another: bool,
-    ) -> Panel:
-        order, following = linked(person, period, persons, source)
-        person, period = person[order].astype(np.int64), period[order]
-        panel = cls(space, actions, state[order], action[order], following, person, persons, period, source)
+    def _in_order(self, after_another: bool) -> Panel:
+        """Return the rows in order of person and time, each linked to the same person's next period."""
+        order, following = linked(self.person, self.period, self.persons, self.source)
+        panel = self._at(order, following)
         require_taken(panel.action, panel.actions, panel.source)
-        return panel._only(np.concatenate([[False], following[:-1] >= 0])) if after_another else panel
+        if not after_another:
+            return panel
+        kept = np.flatnonzero(np.concatenate([[False], following[:-1] >= 0]))
+        if not len(kept):
+            problem = Problem("no observation follows another", "give several periods a person")
+            raise DataError(self.source, [problem])
+        place = np.full(len(order), -1)
+        place[kept] = np.arange(len(kept))
+        return panel._at(kept, np.where(following >= 0, place[following], -1)[kept])
+
+    def _at(self, rows: Int[np.ndarray, " m"], following: Int[np.ndarray, " m"]) -> Panel:
+        """Return some rows, linked anew."""
+        return replace(
+            self,
+            state=self.state[rows],
+            action=self.action[rows],
+            following=following,
+            person=self.person[rows],
+            period=self.period[rows],
+            weight=None if self.weight is None else self.weight[rows],
+        )
 
     @property
     def n_observations(self) -> int:
@@ -219,6 +270,26 @@ class Panel:
         """The state in which each of :attr:`moves` ended."""
         return np.asarray(self.state[self.following[self.moves]])
 
+    @property
+    def elapsed(self) -> Int[np.ndarray, " n"]:
+        """How many periods of the process went before each choice."""
+        assert self.first_period is not None
+        return np.asarray(self.period - self.first_period)
+
+    @property
+    def first_states(self) -> Float[np.ndarray, " S"]:
+        """How many persons were seen in each state in the first period: zero everywhere if nobody was."""
+        first = self.elapsed == 0
+        return self._counted(self.state[first], None if self.weight is None else self.weight[first])
+
+    def _counted(self, state: Int[np.ndarray, " m"], weight: Float[np.ndarray, " m"] | None) -> np.ndarray:
+        return np.bincount(state, weight, minlength=self.space.n_states).astype(np.float64)
+
+    @property
+    def move_weights(self) -> Float[np.ndarray, " moves"]:
+        """How much each of :attr:`moves` counts: as much as the choice it followed from."""
+        return np.ones(len(self.moves)) if self.weight is None else self.weight[self.moves]
+
     def counts(self) -> Float[np.ndarray, "S A"]:
         """Return how often each action was taken in each state."""
         n_actions = len(self.actions)
@@ -226,44 +297,29 @@ class Panel:
         found = np.bincount(cell, self.weight, minlength=self.space.n_states * n_actions)
         return found.reshape(-1, n_actions).astype(np.float64)
 
-    def remarks(self) -> tuple[str, ...]:
-        """Return what a reader of results should know of the panel: gaps, censoring, persons seen once."""
+    def remarks(self, process: DecisionProcess) -> tuple[str, ...]:
+        """Return what a reader of results should know of the panel: gaps, persons not followed to an end, seen once."""
         last = np.append(self.person[1:] != self.person[:-1], True)
         gaps = int((~last & (self.following < 0)).sum())
         single = int((np.bincount(self.person, minlength=self.n_persons) == 1).sum())
-        ended = int((last & ~self._ends).sum())
         found = []
         if gaps:
             found.append(f"{gaps:,} gaps in time: the choice before each counts, where it led to is not known")
-        if ended:
-            found.append(f"{ended:,} persons whose last period is not the end of their process (right-censored)")
+        if process.horizon is not None:
+            seen = int(self.elapsed.max()) + 1
+            if self.assumed_first and seen < process.horizon:
+                what = f"{seen} of {process.horizon} periods are seen, and taken as the first {seen}"
+                found.append(f"{what}: if the process began before the panel, name its first period")
+            open_ended = int((last & (self.elapsed < process.horizon - 1)).sum())
+        else:
+            open_ended = int((last & ~process.ending[self.state, self.action]).sum())
+        if open_ended and (process.horizon is not None or process.absorbing.any()):
+            found.append(f"{open_ended:,} persons were not followed to the end of their process (right-censored)")
         if single:
             found.append(
                 f"{single:,} persons with one observation: their choice counts, but they tell of no transition"
             )
         return tuple(found)
-
-    @property
-    def _ends(self) -> Bool[np.ndarray, " n"]:
-        # Nothing in a log says that a process ended; a state that no action leaves does, and the process knows those.
-        return np.zeros(self.n_observations, dtype=bool)
-
-    def _only(self, kept: Bool[np.ndarray, " n"]) -> Panel:
-        """Return the panel of some observations, all whose next one is known and kept staying linked."""
-        if not kept.any():
-            problem = Problem("no observation follows another", "give several periods a person")
-            raise DataError(self.source, [problem])
-        place = np.where(kept, np.cumsum(kept) - 1, -1)
-        following = np.where(self.following >= 0, place[self.following], -1)[kept]
-        return replace(
-            self,
-            state=self.state[kept],
-            action=self.action[kept],
-            following=following,
-            person=self.person[kept],
-            period=self.period[kept],
-            weight=None if self.weight is None else self.weight[kept],
-        )
 
 
 def require_taken(taken: Int[np.ndarray, " n"], actions: tuple[str, ...], source: str) -> None:
@@ -329,49 +385,6 @@ def of_cases(log: ChoiceLog, names: tuple[str, ...]) -> pa.Table:
             raise SpecificationError(f"{name!r} differs within a case (first in case {label}), so it is no state")
         columns[name] = of_case
     return pa.table(columns)
-
-
-def periods(column: pa.ChunkedArray, unit: str | None, name: str, source: str) -> Int[np.ndarray, " rows"]:
-    """Return the period of each cell: whole numbers as they are, dates counted in units.
-
-    Raises
-    ------
-    SpecificationError
-        If the time is of another kind, or the unit is missing or unknown.
-    DataError
-        If a time is no whole number.
-    """
-    kind = column.type
-    if pa.types.is_temporal(kind):
-        if unit == "month":
-            return np.asarray(pc.add(pc.multiply(pc.year(column), 12), pc.month(column)).to_numpy(), dtype=np.int64)
-        if unit not in _DAYS:
-            given = "" if unit is None else f", not {unit!r}"
-            raise SpecificationError(f"times are dates: say what a period is, unit='day', 'week' or 'month'{given}")
-        days = column.cast(pa.timestamp("s")).cast(pa.int64()).to_numpy() // 86_400
-        return np.asarray(days // _DAYS[unit], dtype=np.int64)
-    if is_text(kind):  # as a column of numbers is read that has other cells too
-        _require_whole(pc.match_substring_regex(column.cast(pa.string()), r"^[+-]?\d{1,15}$"), column, name, source)
-        column = column.cast(pa.string()).cast(pa.int64())
-    elif not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-        raise SpecificationError(f"times of type {kind} in column {name!r} are neither numbers of periods nor dates")
-    times = column.to_numpy()
-    if times.dtype.kind == "f":
-        _require_whole((np.abs(times) <= _LARGEST) & (times == np.floor(times)), column, name, source)
-    return np.asarray(times.astype(np.int64))
-
-
-def _require_whole(sound: Any, column: pa.ChunkedArray, name: str, source: str) -> None:
-    odd = np.flatnonzero(~np.asarray(sound, dtype=bool))
-    if len(odd):
-        shown = ", ".join(f"{cell:g}" if isinstance(cell, float) else str(cell) for cell in _cells(column, odd))
-        rows = tuple((odd[:_SHOWN] + 1).tolist())
-        what, remedy = f"times that are no whole numbers: {shown}", "number the periods, or write dates"
-        raise DataError(source, [Problem(what, remedy, f"column {name!r}", rows, count=len(odd))])
-
-
-def _cells(column: pa.ChunkedArray, places: Int[np.ndarray, " some"]) -> list[Any]:
-    return list(column.take(pa.array(places[:_SHOWN])).to_pylist())
 
 
 def _require_cells(column: pa.ChunkedArray, name: str, source: str) -> None:

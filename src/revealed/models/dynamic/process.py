@@ -183,6 +183,13 @@ class DecisionProcess:
         stays = np.column_stack([matrix.diagonal() >= 1 - _SUM for matrix in self.transitions])
         return np.asarray((stays | ~self.mask).all(axis=1))
 
+    @cached_property
+    def ending(self) -> Bool[np.ndarray, "S A"]:
+        """Where the process ends: in states that no action leaves, and by actions that surely lead to such."""
+        gone = self.absorbing.astype(np.float64)
+        led = np.column_stack([matrix @ gone >= 1 - _SUM for matrix in self.transitions])
+        return np.asarray(led | self.absorbing[:, None])
+
     def _require_rows(self) -> None:
         """Raise DataError for rows of transitions that are no probabilities, with their states."""
         n_states, problems = self.n_states, []

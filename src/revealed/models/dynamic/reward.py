@@ -20,8 +20,12 @@ from revealed.choices.log import ChoiceLog
 from revealed.errors import SpecificationError
 from revealed.models.design import Design
 from revealed.models.dynamic.process import DecisionProcess
+from revealed.models.dynamic.solve import forward
 from revealed.models.dynamic.space import StateSpace
 from revealed.models.utility import Utility, read_utility
+
+#: The discount factor at which it is tried whether actions lead to more or less of something, and what is no less.
+_TRIED, _SAME = 0.9, 1e-9
 
 
 def log_of_states(
@@ -70,9 +74,16 @@ class LinearReward:
     log: ChoiceLog
 
     @classmethod
-    def read(cls, utility: Utility, log: ChoiceLog, reference: Mapping[str, str] | None = None) -> LinearReward:
+    def read(
+        cls,
+        utility: Utility,
+        log: ChoiceLog,
+        reference: Mapping[str, str] | None = None,
+        *,
+        looking_ahead: bool = False,
+    ) -> LinearReward:
         """Read a formula against a log of states; see :func:`revealed.models.utility.read_utility`."""
-        return cls(read_utility(utility, log, reference), log)
+        return cls(read_utility(utility, log, reference, looking_ahead=looking_ahead), log)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -84,7 +95,26 @@ class LinearReward:
         """What the parameters multiply."""
         self.design.require_clean(self.log)
         matrix = self.design.matrix(self.log)
+        if self.log.available is not None:
+            matrix = np.where(self.log.available, matrix, 0.0)  # what cannot be taken need not be like anything
         return np.ascontiguousarray(matrix.reshape(len(self.names), self.log.n_cases, -1).transpose(1, 2, 0))
+
+    def idle(self, process: DecisionProcess) -> tuple[str, ...]:
+        """Return the parameters that change no choice: the same for all actions, and no action leads to more of it."""
+        can = process.mask[:, :, None]
+
+        def spread(worth: Float[np.ndarray, "S A k"]) -> Float[np.ndarray, "S k"]:
+            return np.asarray(np.where(can, worth, -np.inf).max(axis=1) - np.where(can, worth, np.inf).min(axis=1))
+
+        alike = np.flatnonzero((spread(self.features) == 0).all(axis=0))
+        if not len(alike):
+            return ()
+        flow = np.where(can, self.features[:, :, alike], -np.inf).max(axis=1)
+        flow = flow / np.maximum(np.abs(flow).max(axis=0), 1e-300)
+        # Of who does anything as soon as anything else: whether it matters does not hang on how much later counts.
+        tried = replace(process, discount=_TRIED, horizon=None)
+        later = forward(tried, tried.under(can[:, :, 0] / can.sum(axis=1)), flow)
+        return tuple(self.names[place] for place in alike[(spread(process.expected(later)) < _SAME).all(axis=0)])
 
     @property
     def counts(self) -> Float[np.ndarray, "S A"]:

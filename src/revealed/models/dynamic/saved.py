@@ -48,6 +48,7 @@ def data_of(fit: DynamicFit) -> dict[str, Any]:
         "remarks": list(fit.remarks),
         "types": None if fit.types is None else _data_of_types(fit.types),
         "draws": None if fit.draws is None else _data_of_draws(fit.draws),
+        "first_states": None if fit.first_states is None else fit.first_states.tolist(),
     }
     return dict(numbers_to_names(data))
 
@@ -90,9 +91,17 @@ def fit_of(data: Mapping[str, Any]) -> DynamicFit:
         solution=solved(process, linear.of(params), start if process.horizon is None else None),
         assumptions=tuple(data["assumptions"]),
         remarks=tuple(data["remarks"]),
-        types=_types_of(data.get("types"), params),  # files of earlier versions have neither
+        types=_types_of(data.get("types"), params),  # files of earlier versions have none of these
         draws=_draws_of(data.get("draws"), process, params),
+        first_states=_first_states_of(data.get("first_states"), process),
     )
+
+
+def _first_states_of(data: list[float] | None, process: DecisionProcess) -> np.ndarray | None:
+    found = None if data is None else np.array(data, dtype=np.float64)
+    if found is not None and (found.shape != (process.n_states,) or not (found >= 0).all()):
+        raise ValueError(f"no counts of who began in {process.n_states} states")
+    return found
 
 
 def _data_of_types(types: TypeShares) -> dict[str, Any]:

@@ -138,18 +138,19 @@ def by_temporal_differences(
     state, action = panel.state[moves], panel.action[moves]
     after, then = panel.state[follows], panel.action[follows]
     size, gamma = basis.shape[1], process.discount
+    weighted = panel.move_weights[:, None] * basis[state]
     # One row and column for each cell of action and function; both matrices by action, as phi is zero elsewhere.
     now = np.zeros((process.n_actions * size, process.n_actions * size))
     flows = np.zeros((process.n_actions * size, len(linear.names) + 1))
     surprise = -gamma * process.scale * np.log(np.maximum(behaviour[after, then], _LEAST))
     for number in range(process.n_actions):
         mine = action == number
-        rows, place = basis[state[mine]], slice(number * size, (number + 1) * size)
-        now[place, place] += rows.T @ rows
+        rows, place = weighted[mine], slice(number * size, (number + 1) * size)
+        now[place, place] += rows.T @ basis[state[mine]]
         for other in range(process.n_actions):
             both = mine & (then == other)
             at = slice(other * size, (other + 1) * size)
-            now[place, at] -= gamma * basis[state[both]].T @ basis[after[both]]
+            now[place, at] -= gamma * weighted[both].T @ basis[after[both]]
         flows[place, :-1] = rows.T @ linear.features[state[mine], number]
         flows[place, -1] = rows.T @ surprise[mine]
     if np.linalg.matrix_rank(now) < len(now):

@@ -46,21 +46,26 @@ def counted(panel: Panel, *, smoothing: float = 0.0) -> EstimatedTransitions:
     smoothing : float
         Added to the count of each state that the action was ever seen to lead to from anywhere.
 
+    Raises
+    ------
+    DataError
+        If nobody is seen in the period after an action: nothing tells where it leads.
+
     Notes
     -----
     Where an action was never seen in a state, nothing is known: the row is that of staying, and a remark says so. With
     ``smoothing`` such a row is spread over all states that the action leads to.
     """
     n_states = panel.space.n_states
-    moves, arrived = panel.moves, panel.arrived
-    if not len(moves):
-        raise DataError(panel.source, [Problem("no two periods in a row", "give persons several periods")])
+    moves, arrived, weight = panel.moves, panel.arrived, panel.move_weights
+    _require_moves(panel)
     total, matrices, unseen = 0.0, [], 0
     for action in range(len(panel.actions)):
         some = panel.action[moves] == action
         came, went = panel.state[moves[some]], arrived[some]
-        counts = sparse.csr_array((np.ones(len(came)), (came, went)), shape=(n_states, n_states))
+        counts = sparse.csr_array((weight[some], (came, went)), shape=(n_states, n_states))
         counts.sum_duplicates()
+        counts.eliminate_zeros()
         if smoothing > 0:
             reached = np.zeros(n_states)
             reached[went] = smoothing
@@ -71,13 +76,33 @@ def counted(panel: Panel, *, smoothing: float = 0.0) -> EstimatedTransitions:
         counts = sparse.csr_array(counts + sparse.diags_array(empty.astype(np.float64)))
         matrix = sparse.csr_array(sparse.diags_array(1 / np.where(empty, 1.0, rows)) @ counts)
         matrices.append(matrix)
-        if len(came):
-            total += float(np.log(np.asarray(matrix[came, went]).ravel()).sum())
+        known = weight[some] > 0
+        gain = np.log(np.asarray(matrix[came[known], went[known]]).ravel())
+        total += float(weight[some][known] @ gain)
     remarks: tuple[str, ...] = ()
     if unseen:
         share = unseen / (n_states * len(panel.actions))
         remarks = (f"{unseen:,} pairs of state and action ({share:.0%}) were never seen; staying stands for them",)
     return EstimatedTransitions(tuple(matrices), total, len(moves), remarks)
+
+
+def _require_moves(panel: Panel) -> None:
+    """Raise DataError for actions after which nobody is ever seen again."""
+    moves = panel.moves
+    if not len(moves):
+        raise DataError(panel.source, [Problem("no two periods in a row", "give persons several periods")])
+    seen = np.bincount(panel.action[moves], panel.move_weights, len(panel.actions))
+    taken = np.bincount(panel.action, minlength=len(panel.actions))
+    problems = [
+        Problem(
+            f"nobody is seen in the period after {panel.actions[place]!r}, so nothing tells where it leads",
+            "if all ends there, give each person one row more, in a state of its own that no action leaves",
+            count=int(taken[place]),
+        )
+        for place in np.flatnonzero(seen == 0)
+    ]
+    if problems:
+        raise DataError(panel.source, problems)
 
 
 def by_increments(
@@ -95,6 +120,8 @@ def by_increments(
         The level from which the column rises in the period after the action: 0 after an engine is replaced.
     counts : ndarray, shape (M + 1,), optional
         How often it rose by 0, 1, …; by default counted in the panel's moves. Moves by which it falls are refused.
+        A move to the last level tells of a rise by at least so much: its count is spread over the rises it can have
+        been, as often as those are among the others (Efron 1967), which is the maximum of the likelihood.
 
     Raises
     ------
@@ -112,18 +139,30 @@ def by_increments(
         if action not in panel.actions or level not in levels:
             raise SpecificationError(f"restart={action}: {level!r} needs an action of {panel.actions} and a level")
         restarts[panel.actions.index(action)] = int(np.flatnonzero(levels == level)[0])
-    if counts is None:
-        counts = _increments(panel, axis, restarts)
-    share = counts / counts.sum()
-    known = counts > 0
-    log_likelihood = float(counts[known] @ np.log(share[known]))
+    remarks: tuple[str, ...] = ()
+    if counts is not None:
+        exact, least, n_moves = counts, np.zeros(len(counts)), int(counts.sum())
+    else:
+        exact, least, stopped = _increments(panel, axis, restarts)
+        n_moves = len(panel.moves)
+        if stopped:
+            what = f"{stopped:,} of {n_moves:,} moves end at the last level of {column}, and tell of a rise by at least"
+            remarks = (f"{what} so much: more levels would tell how much, and what is beyond",)
+    found = _spread(exact, least)
+    share = found / found.sum()
+    known, some = exact > 0, least > 0
+    tail = share[::-1].cumsum()[::-1]
+    log_likelihood = float(exact[known] @ np.log(share[known]) + least[some] @ np.log(tail[some]))
     matrices = tuple(
         _rising(panel.space.shape, axis, share, restarts.get(action)) for action in range(len(panel.actions))
     )
-    return EstimatedTransitions(matrices, log_likelihood, int(counts.sum()), (), share)
+    return EstimatedTransitions(matrices, log_likelihood, n_moves, remarks, share)
 
 
-def _increments(panel: Panel, axis: int, restarts: Mapping[int, int]) -> Float[np.ndarray, " steps"]:
+def _increments(
+    panel: Panel, axis: int, restarts: Mapping[int, int]
+) -> tuple[Float[np.ndarray, " steps"], Float[np.ndarray, " steps"], int]:
+    """Return how often the column rose by 0, 1, …; how often by so much or more; and how many moves are the latter."""
     moves = panel.moves
     place = np.unravel_index(panel.state, panel.space.shape)[axis]
     came, went = place[moves].copy(), place[panel.following[moves]]
@@ -139,7 +178,22 @@ def _increments(panel: Panel, axis: int, restarts: Mapping[int, int]) -> Float[n
         raise DataError(panel.source, [Problem(what, remedy, f"column {column!r}", count=len(fell))])
     if not len(rise):
         raise DataError(panel.source, [Problem("no two periods in a row", "give persons several periods")])
-    return np.bincount(rise).astype(np.float64)
+    stopped, weight, size = went == panel.space.shape[axis] - 1, panel.move_weights, int(rise.max()) + 1
+    exact, least = (np.bincount(rise, weight * some, size) for some in (~stopped, stopped))
+    return exact, least, int(stopped.sum())
+
+
+def _spread(exact: Float[np.ndarray, " steps"], least: Float[np.ndarray, " steps"]) -> Float[np.ndarray, " steps"]:
+    """Return how often each rise is expected, where some are known to be so much or more (Efron 1967)."""
+    found, left = exact.astype(np.float64), least.astype(np.float64)
+    for rise in np.flatnonzero(least):  # from the least on: what is spread reaches those that stopped later, too
+        beyond = found[rise:].sum() + left[rise + 1 :].sum()
+        if beyond > 0:
+            found[rise:] *= 1 + left[rise] / beyond
+            left[rise + 1 :] *= 1 + left[rise] / beyond
+        else:  # nobody was seen to rise by so much: it is taken at its least
+            found[rise] = left[rise]
+    return found
 
 
 def _rising(shape: tuple[int, ...], axis: int, share: np.ndarray, restart: int | None) -> Transitions:
@@ -193,6 +247,8 @@ def by_columns(panel: Panel, columns: Mapping[str, Rule | Counted]) -> Estimated
     ------
     SpecificationError
         If a column of the state is missing, another is named, or a rule leads to what is no level.
+    DataError
+        If a column is counted given the action, and nobody is seen in the period after one.
     """
     space = panel.space
     if set(columns) != set(space.columns):
@@ -232,11 +288,11 @@ def _counted_column(
             cell = cell * len(panel.space.levels[one]) + place[one]
     acts = n_actions if "action" in how.given else 1
     n_cells = int(cell.max()) + 1
+    if acts > 1:
+        _require_moves(panel)
     came = cell[panel.state[panel.moves]] * acts + (panel.action[panel.moves] if acts > 1 else 0)
     went = place[name][panel.arrived]
-    counts = (
-        np.bincount(came * n_levels + went, minlength=n_cells * acts * n_levels).reshape(-1, n_levels).astype(float)
-    )
+    counts = np.bincount(came * n_levels + went, panel.move_weights, n_cells * acts * n_levels).reshape(-1, n_levels)
     rows = counts.sum(axis=1, keepdims=True)
     level = np.zeros(n_cells, dtype=np.int64)
     level[cell] = place[name]

@@ -137,8 +137,13 @@ class UnobservedTypes:
         Raises
         ------
         SpecificationError
-            For fewer than two types or one start, states with a column ``type``, or a formula that does not use it.
+            For fewer than two types or one start, states with a column ``type``, a formula that does not use it, or
+            choices with weights.
         """
+        if panel.weight is not None:
+            raise SpecificationError(
+                "types that nobody observes are of persons, and choices here have weights; read the log without"
+            )
         if self.types < 2 or self.starts < 1:
             raise SpecificationError(f"two types and one start at least, not {self.types} and {self.starts}")
         if TYPE in process.space.columns:
@@ -156,9 +161,10 @@ class UnobservedTypes:
         starts = [rng.dirichlet(np.full(self.types, 0.5), panel.n_persons) for _ in range(self.starts)]
         best, ends = search.highest(starts, told, checkpoint)
         near = sum(end > max(ends) - _SAME for end in ends)
-        return self._concluded(panel, search.fit_of(best, transitions), best, near)
+        return self._concluded(search, search.fit_of(best, transitions), best, near)
 
-    def _concluded(self, panel: Panel, fit: DynamicFit, best: _Climb, near: int) -> TypesFit:
+    def _concluded(self, search: _Search, fit: DynamicFit, best: _Climb, near: int) -> TypesFit:
+        panel = search.panel
         shares, tau = best.shares, best.posterior
         covariance, clustered = _covariances(fit, shares, tau)
         k = len(fit.params)
@@ -166,7 +172,7 @@ class UnobservedTypes:
         ended = "settled" if best.converged else f"NOT settled after {len(best.trail)} rounds"
         told = f"{self.types} types that nobody observed, {ended}; {near} of {self.starts} starts came to this maximum"
         status = fit.status if best.converged else replace(fit.status, converged=False, reason="types did not settle")
-        of_copies = _copies(panel, self.types).remarks()  # which count each person once as each type
+        of_copies = search.many.remarks(fit.process)  # which count each person once as each type
         shown = replace(
             fit,
             method=f"{fit.method}, {self.types} types",
@@ -175,7 +181,7 @@ class UnobservedTypes:
             errors="clustered",
             n_observations=panel.n_observations,
             n_persons=panel.n_persons,
-            remarks=(told, *panel.remarks(), *(one for one in fit.remarks if one not in of_copies)),
+            remarks=(told, *panel.remarks(search.process), *(one for one in fit.remarks if one not in of_copies)),
             types=types,
             assumptions=(*fit.assumptions, "types do not depend on the state in which a person is first seen"),
         )
@@ -342,6 +348,7 @@ def _copies(panel: Panel, types: int) -> Panel:
         persons=panel.persons.take(np.repeat(np.arange(panel.n_persons), types)),
         period=np.repeat(panel.period, types),
         weight=np.ones(n * types),
+        offered=None if panel.offered is None else np.repeat(panel.offered, types, axis=0),
     )
 
 
@@ -357,11 +364,8 @@ def _parts(
 def _by_type(solution: Solution, panel: Panel, types: int) -> Float[np.ndarray, "P types"]:
     """Return the log-likelihood of each person's choices as each type."""
     policy = solution.policy
-    if policy.ndim == 3:
-        period = panel.period - panel.period.min()
-        taken = policy.reshape(len(policy), panel.space.n_states, types, -1)[period, panel.state, :, panel.action]
-    else:
-        taken = policy.reshape(panel.space.n_states, types, -1)[panel.state, :, panel.action]
+    each = policy.reshape(-1, panel.space.n_states, types, policy.shape[-1])
+    taken = each[panel.elapsed if policy.ndim == 3 else 0, panel.state, :, panel.action]
     logs = np.log(np.maximum(taken, 1e-300))
     return np.stack([np.bincount(panel.person, logs[:, kind], panel.n_persons) for kind in range(types)], axis=1)
 

@@ -168,7 +168,7 @@ def fit_on(
         failed=failed,
         n_persons=panel.n_persons,
         assumptions=found.identification,
-        remarks=panel.remarks(),
+        remarks=panel.remarks(process),
     )
 
 

@@ -13,7 +13,9 @@ from jaxtyping import Bool, Float, Int
 from revealed.choices.kinds import holds_numbers
 from revealed.choices.log import ChoiceLog
 from revealed.errors import DataError, Problem, SpecificationError, nearest
-from revealed.models.dynamic.panel import Panel, labels_of, linked, of_cases, periods, require_taken
+from revealed.models.dynamic.offered import require_offered
+from revealed.models.dynamic.panel import Panel, labels_of, linked, of_cases, require_taken
+from revealed.models.dynamic.periods import periods
 from revealed.models.dynamic.space import LARGEST, StateSpace
 
 #: From states, shape (m, d), to which actions can be taken there, shape (m, A); None where all can.
@@ -164,7 +166,9 @@ class Trajectories:
         return found._every_action_taken()
 
     @classmethod
-    def of(cls, log: ChoiceLog, columns: Sequence[str], *, unit: str | None = None) -> Trajectories:
+    def of(
+        cls, log: ChoiceLog, columns: Sequence[str], *, unit: str | None = None, available: Can = None
+    ) -> Trajectories:
         """Return the transitions in a log whose columns tell the state.
 
         Parameters
@@ -175,13 +179,16 @@ class Trajectories:
             Columns of numbers, the same on all rows of a case.
         unit : {"day", "week", "month"}, optional
             What a period is, where times are dates. Numbers count periods.
+        available : callable, optional
+            From states, shape (m, d), to which actions can be taken there, shape (m, A); without it all can.
 
         Raises
         ------
         SpecificationError
             If the log has no persons or times, holds counts, or a column is no column of numbers of the case.
         DataError
-            If a person has two choices in a period, a cell is missing, or an action was never taken.
+            If a person has two choices in a period, a cell is missing, an action was never taken, or other actions
+            are available than the log's rows offer.
         """
         if log.columns.person is None or log.columns.time is None:
             lacking = "person" if log.columns.person is None else "time"
@@ -202,7 +209,11 @@ class Trajectories:
         found = cls._linked(
             states[order], taken[order], following, person[order], tuple(levels.labels), tuple(columns), log.source
         )
-        return found._every_action_taken()
+        if log.weights is not None:
+            found = replace(found, weights=log.weights[order].astype(np.float64))
+        found = replace(found, available=available)._every_action_taken()
+        _require_offered(log, found.mask(states))
+        return found
 
     @classmethod
     def of_panel(cls, panel: Panel, available: Bool[np.ndarray, "S A"] | None = None) -> Trajectories:
@@ -217,7 +228,7 @@ class Trajectories:
         Raises
         ------
         DataError
-            If an action was taken where it is not available.
+            If an action was taken where it is not available, or the log offered other actions than are.
         """
         every = panel.space.numbers
         found = cls._linked(
@@ -231,9 +242,11 @@ class Trajectories:
         )
         if panel.weight is not None:
             found = replace(found, weights=panel.weight)
-        if available is None:
-            return found
-        return replace(found, available=Availability(panel.space, available))
+        if available is not None:
+            found = replace(found, available=Availability(panel.space, available))
+        can = found.mask(every) if available is None else available
+        require_offered(panel.offered, can, panel.space, panel.actions, panel.source)
+        return found
 
     @classmethod
     def _linked(
@@ -312,6 +325,21 @@ def can_be_taken(available: Can, states: Float[np.ndarray, "m d"], n_actions: in
     if available is None:
         return np.ones((len(states), n_actions), dtype=bool)
     return np.asarray(available(states), dtype=bool)
+
+
+def _require_offered(log: ChoiceLog, mask: Bool[np.ndarray, "n A"]) -> None:
+    """Raise DataError where other actions are available in the state of a case than its rows offer."""
+    rows = np.arange(log.n_rows) if log.available is None else np.flatnonzero(log.available)
+    if len(rows) <= log.n_cases:
+        return  # one row a case is what was done, and tells of nothing else
+    offered = np.zeros(mask.shape, dtype=bool)
+    offered[np.repeat(np.arange(log.n_cases), log.sizes)[rows], log.alternative_codes[rows]] = True
+    odd = np.argwhere(offered != mask)
+    if len(odd):
+        case, action = (int(place) for place in odd[0])
+        where = f"{log.facts.levels.labels[action]!r} in case {log.case_labels[case].as_py()}"
+        what, remedy = "other actions can be taken than in the log", "say which can in which state: available=…"
+        raise DataError(log.source, [Problem(what, remedy, where, count=len(odd))])
 
 
 def _numbers(column: pa.ChunkedArray) -> Float[np.ndarray, " n"]:
