@@ -557,6 +557,17 @@ def test_selects_what_is_better_beyond_doubt_only() -> None:
     assert "no policy is better beyond doubt" in few.summary()
 
 
+@pytest.mark.parametrize("estimator", [None, InversePropensity(normalised=True), DirectMethod()], ids=str)
+@pytest.mark.parametrize("reward", [0.1, -3.7])
+def test_rounding_selects_nothing(estimator: Any, reward: float) -> None:
+    feedback, policy, _, _ = world(500, 18)
+    table = feedback.table.set_column(2, "reward", [np.full(500, reward)])
+    policies: dict[str, Any] = {"new": policy, "even": dict.fromkeys("abcd", 0.25)}
+    found = compare_policies(Feedback.from_table(table, feedback.columns), policies, estimator)
+    assert found.selected == "logged"
+    assert all(abs(one.joint_low) < 1e-9 for one in found.differences)
+
+
 def test_comparison_by_bootstrap_agrees_with_asymptotics() -> None:
     feedback, policy, _, _ = world(3000, 19)
     for estimator in (InversePropensity(normalised=True), DoublyRobust()):

@@ -51,6 +51,28 @@ def test_sums_of_parameters_are_interactions_at_a_value(log: ChoiceLog) -> None:
         willingness_to_pay(fit, "time", cost="cost", at={"age": 6})
 
 
+def test_names_in_backticks(log: ChoiceLog) -> None:
+    named = log.with_columns({"travel time": log.numbers("time"), "prix (€)": log.numbers("cost")})
+    plain = Logit("C(mode) + cost + time + time:income").fit(log)
+    fit = Logit("C(mode) + `prix (€)` + `travel time` + `travel time`:income").fit(named)
+    expected = willingness_to_pay(plain, "-time", cost="cost")["-time"].value
+    for name in ("-`travel time`", "-travel time"):
+        for cost in ("`prix (€)`", "prix (€)"):
+            bare = willingness_to_pay(fit, name, cost=cost)
+            assert bare[name].value == pytest.approx(expected)
+            assert any("`travel time`:income too" in note for note in bare.warnings)
+        at = willingness_to_pay(fit, name, cost="prix (€)", at={"income": 6})[name]
+        assert at.value == pytest.approx(
+            willingness_to_pay(plain, "-time", cost="cost", at={"income": 6})["-time"].value
+        )
+    summed = willingness_to_pay(fit, "`travel time` + 6 * `travel time`:income", cost="prix (€)")
+    assert summed.items[0].worth.value == pytest.approx(-at.value)
+    test = fit.wald_test("`travel time` = 0", "`travel time`:income = 0")
+    assert test.statistic == pytest.approx(plain.wald_test("time = 0", "time:income = 0").statistic)
+    with pytest.raises(SpecificationError, match="no parameter 'travel tim'; did you mean '`travel time`'"):
+        willingness_to_pay(fit, "`travel tim`", cost="prix (€)")
+
+
 def test_attributes_that_are_not_linear_or_differ_by_alternative(log: ChoiceLog) -> None:
     fit = Logit("C(mode) + cost + log(time) + C(mode):income").fit(log)
     at = willingness_to_pay(fit, "time", cost="cost", at={"time": 2.0})["time"]

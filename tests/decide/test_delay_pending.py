@@ -387,8 +387,9 @@ def test_an_answer_after_the_end_is_counted_and_said():
     np.testing.assert_array_equal(believed(ledger).precision, before)
     assert ledger.status.n_too_late == 1
     assert ledger.status.messages == ("1 answers came after their decision was closed, and were not learned",)
-    with pytest.raises(DataError, match=r"decisions answered before \[case 0\]"):
-        ledger.answer(tickets[:1], np.ones(1), 22.0)
+    with pytest.raises(DataError, match=r"decisions answered before \[cases 0, 1, 2\]"):
+        ledger.answer(tickets, np.ones(3), 22.0)
+    assert (ledger.status.n_too_late, ledger.status.n_closed, ledger.status.n_answered) == (1, 2, 1)
     with pytest.raises(DataError, match=r"decisions that are closed \[cases 0, 1, 2\]"):
         ledger.forget(tickets)
 
@@ -405,6 +406,24 @@ def test_what_is_forgotten_is_as_if_it_had_not_been():
     assert ledger.status.n_forgotten == 10
     assert len(ledger.hearing.watch.delay) == 0
     ledger.answer(later[:1], np.ones(1), 3.0)  # tickets go on where they were
+
+
+@pytest.mark.parametrize("covariance", ["full", "diagonal"])
+def test_what_is_forgotten_leaves_no_trace_in_the_others(covariance):
+    x, drawn = rows_of(200), np.random.default_rng(3).random(200)
+    answers = (drawn < 1 / (1 + np.exp(-x @ [0.0, 1.0, -1.0, 0.5]))).astype(float)
+    stay = np.arange(200) % 4 > 0
+    posteriors = []
+    for some in (np.ones(200, bool), stay):
+        ledger = PendingLedger(BayesianGLM.fresh(4, "logit", covariance=covariance), NothingYet(), KNOWN)
+        tickets = ledger.add(x[some], 0.0)
+        ledger.answer(tickets, answers[some], 3.0)
+        if some.all():
+            ledger.forget(tickets[~stay])
+        posteriors.append(ledger.model.posterior)
+    one, other = posteriors
+    np.testing.assert_allclose(one.mean, other.mean, atol=1e-9)
+    np.testing.assert_allclose(one.variance, other.variance, rtol=1e-9)
 
 
 # ---- files --------------------------------------------------------------------------------------------------------

@@ -139,3 +139,12 @@ def test_what_does_not_fit() -> None:
 def test_options_that_cannot_be(make: Any, message: str) -> None:
     with pytest.raises(SpecificationError, match=message):
         make()
+
+
+def test_a_floor_that_leaves_all_to_chance_is_told() -> None:
+    assert Limits(0.01).warnings(49) == Limits(0.01).warnings(1) == Limits(0.6).warnings(1) == ()
+    (half,) = Limits(0.01).warnings(50)
+    assert half.startswith("a floor of 0.01 for each of 50 actions leaves 50% of decisions to chance")
+    (every,) = Limits(0.01).warnings(120)
+    assert "leaves 100% of decisions to chance" in every
+    assert every.endswith("a floor of 0.0008 would leave a tenth")

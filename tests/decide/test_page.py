@@ -243,6 +243,25 @@ def test_a_level_is_kept_on_average(diversity: float) -> None:
     assert margin_of(kept, 60) == pytest.approx(3.4, abs=0.25)
 
 
+EXPLORE: list[dict[str, Any]] = [
+    {"rule": "upper_confidence", "options": {"width": 3.0}},
+    {"rule": "epsilon_greedy", "options": {"epsilon": 0.4}},
+    {"rule": "top_two"},
+    {"floor": 0.1},
+    {"rule": "greedy", "cap": 0.5},
+]
+
+
+@pytest.mark.parametrize("explore", EXPLORE, ids=str)
+def test_a_level_is_kept_by_what_is_shown_and_told_as_it_is(explore: dict[str, Any]) -> None:
+    """Whatever the rule and its limits: the average told is that of decisions, which keeps the level or cannot."""
+    level = 5.0 if "floor" in explore else 3.4
+    policy = learned({**DIVERSE, "goals": {"margin": {"least": level, "worth": 2.0}}}, n=100, explore=explore)
+    price = policy.slates.prices[0]
+    assert price.out_of_reach is ("floor" in explore)
+    assert margin_of(policy, 80) == pytest.approx(price.average, abs=0.2)
+
+
 def test_several_levels_are_kept_together() -> None:
     """The one needs bags and hats, the other boots, and each price has to follow the other."""
     log = log_of(2000, 1)

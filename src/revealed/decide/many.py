@@ -6,9 +6,11 @@ decisions share what can be shared (:mod:`revealed.decide.explore.crossed`); all
 
 from __future__ import annotations
 
+import time
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -17,7 +19,7 @@ from jaxtyping import Float
 from revealed.choices.policy import Decision
 from revealed.decide.explore.crossed import Crossed, CrossedOutlook
 from revealed.decide.policy import LearningPolicy
-from revealed.decide.showing import SINGLES
+from revealed.decide.showing import NUMBERS, SINGLES
 from revealed.errors import RevealedError
 from revealed.models.glm.features.crossing import Candidates, Crossing
 
@@ -68,6 +70,17 @@ class Desk:
         Each is what :meth:`LearningPolicy.decide` gives, whatever it is asked with; but for candidates that are equal
         to rounding.
         """
+        return [one for one in self.decide_within(inf, requests) if one is not None]
+
+    def decide_within(self, patience: float, requests: Sequence[Request]) -> list[Decision | RevealedError | None]:
+        """Return what :meth:`decide` does, but None for what would take too long.
+
+        Parameters
+        ----------
+        patience : float
+            Seconds after which no further one is decided by itself.
+        requests : sequence of Request
+        """
         found: list[Decision | RevealedError | None] = [None] * len(requests)
         version = self.policy.version
         for some, known, outlook in self._alike(requests):
@@ -75,7 +88,11 @@ class Desk:
             told = zip(some, choices.actions.tolist(), choices.propensities.tolist(), strict=True)
             for place, action, chance in told:
                 found[place] = Decision((known.labels[action],), chance, version, requests[place].seed, (chance,))
-        return [self._alone(request) if one is None else one for one, request in zip(found, requests, strict=True)]
+        until = time.monotonic() + patience
+        for place, request in enumerate(requests):
+            if found[place] is None and time.monotonic() < until:
+                found[place] = self._alone(request)
+        return found
 
     def chances(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], tuple[str, ...], Chances]]:
         """Yield how likely each candidate is shown, with the very random numbers that each request would be decided by.
@@ -115,7 +132,7 @@ class Desk:
         slate = self.policy.specification.slate
         if request.count not in (None, 1) or (slate is not None and (slate.size > 1 or slate.goals)):
             return False
-        return not self.policy.specification.business.holds_out(request.person) and 0 <= request.seed < SINGLES
+        return not self.policy.specification.business.holds_out(request.person) and 0 <= request.seed < NUMBERS
 
     @cached_property
     def _crossing(self) -> Crossing | None:

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float
 from revealed.decide.explore import Explorer
 from revealed.decide.explore.explorer import Choice
 from revealed.decide.explore.outlook import ManyOutlook
+from revealed.decide.explore.propensity import drawn
 from revealed.decide.slate.categories import Categories
 from revealed.decide.slate.floors import FloorPlan
 from revealed.decide.slate.learned import Price
@@ -26,8 +27,10 @@ if TYPE_CHECKING:
 PLACES = 64
 #: Where the random numbers of decisions on a single thing start: one for each, so that 256 of them share a pool.
 SINGLES = 1 << 61
-#: Of the random numbers that marginals are drawn with; pools of draws and lots have 0 and 1.
-_MARGINALS = 2
+#: How many numbers decisions can have: beyond, places and single things would share random numbers.
+NUMBERS = SINGLES // PLACES
+#: Of the random numbers that marginals are drawn with, and slates walked through; pools of draws and lots have 0 and 1.
+_MARGINALS, _WALKS = 2, 3
 
 Record = Mapping[str, Any]
 OfCandidates = Float[np.ndarray, " candidates"]
@@ -96,7 +99,15 @@ class Showing:
         return showing.priced(policy.slates.prices) if policy.slates.prices else showing
 
     def page(self, number: int) -> Page:
-        """Return the empty slate of a decision."""
+        """Return the empty slate of a decision.
+
+        Raises
+        ------
+        SpecificationError
+            If there is no decision of that number.
+        """
+        if not 0 <= number < NUMBERS:
+            raise SpecificationError(f"decisions are numbered from 0 to 2**55 - 1, not {number!r}")
         first = SINGLES + number if len(self.worth.positions) == 1 else number * PLACES
         base = replace(self.base, numbers=np.array([first]))
         return Page(base, self.worth, self.unblocked, self.first)
@@ -136,6 +147,14 @@ class Showing:
             page.show(item)
         return np.stack(rows)
 
+    def walked(self, number: int) -> Float[np.ndarray, "places candidates"]:
+        """Return how likely a decision shows each candidate in each place, given what it shows above it."""
+        page, rows = self.page(number), []
+        for uniform in self._generator(number, _WALKS).random(len(self.worth.positions)):
+            rows.append(self._probabilities(page))
+            page.show(int(drawn(rows[-1][None], np.array([uniform]))[0]))
+        return np.stack(rows)
+
     def marginals(self, number: int, shown: Sequence[int], chances: Sequence[float], n_draws: int) -> list[float]:
         """Return how likely a decision shows each thing in its place, whatever stands elsewhere.
 
@@ -150,8 +169,7 @@ class Showing:
             As :meth:`decide` gives them.
         n_draws : int
         """
-        key = np.array([self.explorer.seed, _MARGINALS], dtype=np.uint64)
-        generator = np.random.Generator(np.random.Philox(counter=np.array([0, 0, number, 0], np.uint64), key=key))
+        generator = self._generator(number, _MARGINALS)
         sums = np.array(chances)
         for _ in range(n_draws):
             page = self.page(number)
@@ -162,6 +180,10 @@ class Showing:
         means = sums / (n_draws + 1)
         means[0] = chances[0]  # nothing stands above it
         return [float(mean) for mean in means]
+
+    def _generator(self, number: int, purpose: int) -> np.random.Generator:
+        key = np.array([self.explorer.seed, purpose], dtype=np.uint64)
+        return np.random.Generator(np.random.Philox(counter=np.array([0, 0, number, 0], np.uint64), key=key))
 
     def _probabilities(self, page: Page) -> OfCandidates:
         if self.by_lot:

@@ -2,10 +2,12 @@
 
 The price of a level to keep ("a margin of at least 2.5 on average") is its multiplier in the Lagrangian
 (:mod:`revealed.decide.slate.goals`). It needs no answers: what things are is known, and what would be shown can be
-worked out: slates are decided anew for contexts of the log, all actions met being candidates, each slate by a draw or,
-where the rule of exploration has none, by means. Their average rises with the price, in steps where there is little to
-choose from; the least price at which the level is kept is found by halving. Of several levels each is kept given the
-prices of the others, in turn.
+worked out: slates are decided anew for contexts of the log, all actions met being candidates, as the policy decides
+them. Rules that show the best of some scores fill many slates at once, each by a draw or, where they draw nothing, by
+means; for other rules, and under a floor or a cap, slates are decided place by place, and the probabilities of all that
+might stand there averaged. The average rises with the price, in steps where there is little to choose from; the least
+price at which the level is kept is found by halving. Of several levels each is kept given the prices of the others, in
+turn.
 """
 
 from __future__ import annotations
@@ -13,13 +15,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from revealed.choices.feedback import Feedback
-from revealed.decide.explore import Thompson, TopTwo
+from revealed.decide.explore import Thompson
 from revealed.decide.judged import contexts_of, from_the_top
 from revealed.decide.showing import Showing
 from revealed.decide.slate.goals import AtLeast
@@ -32,6 +35,8 @@ if TYPE_CHECKING:
 
 #: Decisions of the log that are looked at for contexts, and different ones for which slates are decided.
 _DECISIONS, _CONTEXTS = 1000, 64
+#: Slates that are decided place by place, at least.
+_WALKED = 32
 #: How often the range of a price is halved, and how often the prices of several levels are gone through.
 _HALVINGS, _ROUNDS = 10, 12
 #: Numbers of features that are held of them: 128 MiB.
@@ -70,21 +75,24 @@ def _effects(outcomes: Feedback, known: PositionEffects | None) -> PositionEffec
 
 def _prices(policy: LearningPolicy, levels: tuple[AtLeast, ...], outcomes: Feedback) -> tuple[Price, ...]:
     drawn = _drawn(policy, outcomes)
-    values, rounds = [0.0] * len(levels), 0
-    averages = _averages(drawn, levels, values)
-    while rounds < _ROUNDS and any(averages < [level.level for level in levels]):
+
+    @cache
+    def averages(values: tuple[float, ...]) -> Float[np.ndarray, " levels"]:
+        return _averages(drawn, levels, values)
+
+    found, rounds = (0.0,) * len(levels), 0
+    while rounds < _ROUNDS and any(averages(found) < [level.level for level in levels]):
         rounds += 1
-        before = values.copy()
+        before = found
         for j, level in enumerate(levels):
 
-            def kept(value: float, j: int = j, level: AtLeast = level) -> bool:
-                return bool(_averages(drawn, levels, [*values[:j], value, *values[j + 1 :]])[j] >= level.level)
+            def kept(value: float, j: int = j, level: AtLeast = level, others: tuple[float, ...] = found) -> bool:
+                return bool(averages((*others[:j], value, *others[j + 1 :]))[j] >= level.level)
 
-            values[j] = _least(kept, level.worth)
-        averages = _averages(drawn, levels, values)
-        if values == before:
+            found = (*found[:j], _least(kept, level.worth), *found[j + 1 :])
+        if found == before:
             break  # as near as it gets
-    return tuple(Price(*each) for each in zip(levels, values, averages.tolist(), strict=True))
+    return tuple(Price(*each) for each in zip(levels, found, averages(found).tolist(), strict=True))
 
 
 def _least(kept: Callable[[float], bool], most: float) -> float:
@@ -101,11 +109,32 @@ def _least(kept: Callable[[float], bool], most: float) -> float:
 
 @dataclass(frozen=True, eq=False)
 class _Drawn:
-    """What could be shown in a context that came so often, and the scores of all actions under some draws."""
+    """What could be shown in a context that came so often.
+
+    Parameters
+    ----------
+    showing : Showing
+    times : int
+    scores : array, shape (draws, actions), or None
+        Of all actions under some draws; None where the rule does not show the best of scores.
+    numbers : range
+        Of the decisions that are looked at, where there are no scores.
+    """
 
     showing: Showing
     times: int
-    scores: Float[np.ndarray, "draws actions"]
+    scores: Float[np.ndarray, "draws actions"] | None
+    numbers: range
+
+    def averages(self, prices: Sequence[Price]) -> Float[np.ndarray, " levels"]:
+        """Return the average of each measure over what is shown at some prices, weighted by examination."""
+        showing = self.showing.priced(prices)
+        share = showing.worth.positions / showing.worth.positions.sum()
+        measures = np.array([showing.measures[price.goal.name] for price in prices])
+        if self.scores is not None:
+            shown = showing.worth.filled(self.scores, showing.unblocked, showing.first)
+            return np.asarray((measures[:, shown] @ share).mean(axis=1))
+        return np.asarray(np.mean([measures @ (share @ showing.walked(number)) for number in self.numbers], axis=0))
 
 
 def _drawn(policy: LearningPolicy, outcomes: Feedback) -> list[_Drawn]:
@@ -116,14 +145,17 @@ def _drawn(policy: LearningPolicy, outcomes: Feedback) -> list[_Drawn]:
     times = Counter(tuple(context.values()) for context in contexts)
     n_cells = max(len(policy.catalogue.actions) * policy.model.n_params, 1)
     kept = list(times.items())[: int(np.clip(_HELD // n_cells, 1, _CONTEXTS))]
-    rule, found = policy.explorer.rule, []
+    explorer, each, found = policy.explorer, -(-_WALKED // len(kept)), []
     for number, (values, count) in enumerate(kept):
         showing = Showing.of(policy, dict(zip(contexts[0], values, strict=True)))
-        base = showing.base
-        predictors = base.means()
-        if isinstance(rule, Thompson | TopTwo):
-            predictors = base.source.pool(base.belief, rule.width, 0)[number :: len(kept)] @ base.features[0].T
-        found.append(_Drawn(showing, count, showing.worth.scores(predictors)))
+        base, scores = showing.base, None
+        if explorer.by_scores:
+            predictors = base.means()
+            if isinstance(explorer.rule, Thompson):
+                pool = base.source.pool(base.belief, explorer.rule.width, 0)
+                predictors = pool[number :: len(kept)] @ base.features[0].T
+            scores = showing.worth.scores(predictors)
+        found.append(_Drawn(showing, count, scores, range(each * number, each * (number + 1))))
     return found
 
 
@@ -132,11 +164,4 @@ def _averages(
 ) -> Float[np.ndarray, " levels"]:
     """Return the average of each measure over what is shown at some prices, weighted by examination."""
     prices = [Price(level, value) for level, value in zip(levels, values, strict=True)]
-    sums, times = np.zeros(len(levels)), 0
-    for one in drawn:
-        worth = one.showing.priced(prices).worth
-        shown = worth.filled(one.scores, one.showing.unblocked, one.showing.first)
-        share = worth.positions / worth.positions.sum()
-        sums += [one.times * (one.showing.measures[level.name][shown] @ share).mean() for level in levels]
-        times += one.times
-    return np.asarray(sums / times)
+    return np.average([one.averages(prices) for one in drawn], axis=0, weights=[one.times for one in drawn])

@@ -25,6 +25,9 @@ from revealed.errors import SpecificationError, nearest
 #: What the policy that was running is called.
 LOGGED = "logged"
 
+#: What a difference must exceed, as a share of the values, not to be rounding.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Difference:
@@ -62,8 +65,8 @@ class PolicyComparison(Answer):
     best : str
         The policy of the highest value among those not refused.
     selected : str
-        The best if it is better than the baseline beyond doubt (its joint interval lies above zero), else the
-        baseline.
+        The best if it is better than the baseline beyond doubt (its joint interval lies above zero, by more than
+        rounding), else the baseline.
     """
 
     values: tuple[PolicyValue, ...]
@@ -185,7 +188,8 @@ def comparison_of(judged: Sequence[Judged], interval: Interval) -> PolicyCompari
         ]
     )
     baseline, best = base.value.policy, _best(judged)
-    beyond = {one.policy for one in differences if one.joint_low > 0}
+    largest = max((abs(one.value.value) for one in judged if not one.value.refused), default=0.0)
+    beyond = {one.policy for one in differences if one.joint_low > _ROUNDING * largest}
     notes = [f"{one.value.policy}: {note}" for one in judged for note in one.value.warnings]
     joint = (f"joint intervals hold for {n_rivals} differences together with {100 * level:g}%",)
     return PolicyComparison(

@@ -11,17 +11,20 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
+from scipy.special import ndtr, stdtrit
 
 from revealed.answer.base import require_whole
 from revealed.answer.offpolicy.parts import Groups, Parts, Rows
 from revealed.answer.offpolicy.totals import Totals, gradient_of, values_of
 from revealed.errors import SpecificationError
-from revealed.evidence.level import quantile
 
 #: The bootstrap first throws persons at random into this many lots if there are more; see :class:`Bootstrap`.
 MOST_LOTS = 20_000
 
 SINGLE = "there is a single person: nothing says how persons differ"
+
+#: Persons (or rows, where each is its own) below which answers say how few they are.
+FEW_PERSONS = 30
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,6 +182,11 @@ class Interval(ABC):
         return None
 
 
+def _student(n_persons: int, level: float) -> float:
+    """Return how many standard errors a two-sided interval reaches."""
+    return float(stdtrit(n_persons - 1, 0.5 * (1 + level)))
+
+
 def _none(why: str) -> Ends:
     return Ends(float("nan"), float("nan"), why)
 
@@ -187,7 +195,9 @@ def _none(why: str) -> Ends:
 class Normal(Interval):
     """Asymptotic: the value and so many standard errors, clustered by person.
 
-    Too short where few heavy weights decide, as the variance is then underestimated too.
+    So many as Student's t says, of as many degrees of freedom as there are persons, less one: few persons leave their
+    error unsure, too (Cameron and Miller 2015, "A practitioner's guide to cluster-robust inference", section VI). Too
+    short where few heavy weights decide, as the variance is then underestimated too.
     """
 
     @property
@@ -202,15 +212,20 @@ class Normal(Interval):
 
     def ends(self, unsure: Unsure, level: float) -> Ends:
         """Return the interval."""
-        half = quantile(level) * unsure.error
-        if not np.isfinite(half):
+        if not np.isfinite(unsure.error):
             return _none(SINGLE)
+        half = _student(unsure.totals.n_persons, level) * unsure.error
         return Ends(unsure.value - half, unsure.value + half)
 
 
 @dataclass(frozen=True)
 class Bootstrap(Interval):
     """Percentiles over logs in which persons are drawn with replacement (Efron 1979; by person: Field and Welsh 2007).
+
+    The percentiles are a little farther out than the level's, as draws out of few persons vary too little (Hesterberg
+    2015, "What teachers should know about the bootstrap": the expanded percentile interval). Draws never leave the
+    range of the persons, which holds their median with probability :math:`1 - 2^{1-G}` for :math:`G` of them: where
+    that is less than the level, there is no interval.
 
     Above twenty thousand persons, they are first thrown at random into twenty thousand lots, and lots are drawn: sums
     over lots have the same variance and skewness in expectation, at a cost that no longer grows.
@@ -240,11 +255,14 @@ class Bootstrap(Interval):
         sums = _by_person(unsure)
         if len(sums) < 2:
             return _none(SINGLE)
+        if 2.0 ** (1 - len(sums)) > 1 - level:
+            return _none(f"{len(sums)} persons are too few for a bootstrap of {100 * level:g}%; Normal() takes as few")
         rng = np.random.default_rng(self.seed)
         values = unsure.values(self._totals(_in_lots(sums, rng), rng))
         if not np.isfinite(values).all():
             return _none("in some draws nobody saw what the policy would show")
-        low, high = np.percentile(values, [50 * (1 - level), 50 * (1 + level)])
+        above = 100 * float(ndtr(_student(len(sums), level) * np.sqrt(len(sums) / (len(sums) - 1))))
+        low, high = np.percentile(values, [100 - above, above])
         return Ends(float(low), float(high))
 
     def _totals(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from revealed.answer.offpolicy.intervals import Interval, Unsure
+from revealed.answer.offpolicy.intervals import FEW_PERSONS, Interval, Unsure
 from revealed.answer.offpolicy.value import PolicyValue
 
 
@@ -28,6 +28,9 @@ class Judged:
         """Return a value, as yet without a number, with its number and interval."""
         ends = interval.ends(unsure, value.level)
         lacking = (f"no interval: {ends.lacking}",) if ends.lacking else ()
+        if 1 < unsure.totals.n_persons < FEW_PERSONS:
+            few = f"only {unsure.totals.n_persons} persons tell how persons differ: intervals may be too short"
+            notes = (few, *notes)
         numbered = replace(
             value,
             value=unsure.value,

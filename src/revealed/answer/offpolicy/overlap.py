@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import ndtr
+from scipy.special import stdtr
 
 from revealed.answer.offpolicy.parts import Groups, Rounds
 from revealed.answer.offpolicy.totals import Moments, Tally, Totals, blocks, gradient_of
@@ -65,7 +65,8 @@ class Overlap:
     mean_weight, mean_weight_error : float
         Should be one within chance; its standard error.
     p_value : float
-        Of the mean weight being one, two-sided; 1 where all weights are one.
+        Of the mean weight being one, two-sided, by Student's t of as many degrees as persons less one; 1 where all
+        weights are one.
     largest_weight, largest_share : float
         The largest weight, and its share of all.
     unseen_share : float
@@ -182,7 +183,7 @@ class Weighed:
             effective_rewards=_effective(*np.sum(self._rewarded, axis=0).tolist()),
             mean_weight=mean,
             mean_weight_error=error,
-            p_value=_p_value(mean, error),
+            p_value=_p_value(mean, error, persons.n_persons),
             largest_weight=self._largest,
             largest_share=self._largest / total if total else 0.0,
             unseen_share=self._n_zero / n_rows,
@@ -203,11 +204,11 @@ def _effective(total: float, squares: float) -> float:
     return total * total / squares if squares else 0.0
 
 
-def _p_value(mean: float, error: float) -> float:
+def _p_value(mean: float, error: float, n_persons: int) -> float:
     """Return the p-value of a mean weight of one; weights that do not vary leave nothing to chance."""
     off = abs(mean - 1)
     if off <= _ROUNDING:
         return 1.0
     if not error > 0:  # a single group too, whose error is not known
         return 1.0 if np.isnan(error) else 0.0
-    return 2 * float(ndtr(-off / error))
+    return 2 * float(stdtr(n_persons - 1, -off / error))

@@ -32,7 +32,7 @@ from revealed.decide.delay.checks import (
 )
 from revealed.decide.delay.hearing import Hearing
 from revealed.decide.delay.laws import no_covariates
-from revealed.decide.delay.live import ANSWERED, CLOSED, FORGOTTEN, PENDING, SETTLED
+from revealed.decide.delay.live import ANSWERED, CLOSED, FORGOTTEN, OVERDUE, PENDING, SETTLED
 from revealed.decide.delay.nothing_yet import NothingYet
 from revealed.decide.delay.options import LedgerOptions, LedgerStatus, Made, Told
 from revealed.decide.delay.oracle import Oracle
@@ -84,7 +84,7 @@ class PendingLedger:
     @property
     def model(self) -> BayesianGLM:
         """The model with the posterior as it stands, to decide with."""
-        done = np.isin(self._states, (ANSWERED, CLOSED, SETTLED)).sum()
+        done = np.isin(self._states, (ANSWERED, CLOSED, SETTLED, OVERDUE)).sum()
         start = self.hearing.start
         return replace(start, posterior=self.hearing.book.posterior, n_answers=start.n_answers + int(done))
 
@@ -96,7 +96,7 @@ class PendingLedger:
     @property
     def status(self) -> LedgerStatus:
         """How the ledger stands."""
-        counts, watch = np.bincount(self._states, minlength=6).tolist(), self.hearing.watch
+        counts, watch = np.bincount(self._states, minlength=7).tolist(), self.hearing.watch
         notes = []
         needs_law = self.hearing.treatment.needs_law
         doubt = watch.doubt() if needs_law else ""
@@ -110,7 +110,7 @@ class PendingLedger:
             self.n_decisions,
             counts[PENDING],
             counts[ANSWERED] + counts[SETTLED],
-            counts[CLOSED],
+            counts[CLOSED] + counts[OVERDUE],
             counts[FORGOTTEN],
             self.n_too_late,
             watch.law,
@@ -196,10 +196,10 @@ class PendingLedger:
         require_tickets(tickets, self._states, answering=True)
         require_answers(answers, times, len(tickets), at)
         hearing, told = self.hearing, Told(tickets, answers, times)
-        told, late = self._in_time(told, self._states)
+        told, closed = self._in_time(told, self._states)
         place = hearing.live.places(told.tickets)
         require_later(told.came, hearing.live["decided"][place], told.tickets)
-        self.n_too_late += len(late)
+        late = self._too_late(closed)
         # Before the clock moves on, which might close them.
         hearing.now = float(at)
         hearing.observe(place, told.answers, told.came)
@@ -240,13 +240,13 @@ class PendingLedger:
         state = np.append(self._states, np.full(len(made.rows), PENDING, np.uint8))
         require_tickets(told.tickets, state, answering=True)
         require_answers(told.answers, told.came, len(told.tickets), at)
-        told, late = self._in_time(told, state)
+        told, closed = self._in_time(told, state)
         hearing, held = self.hearing, len(self.hearing.live)
         place = hearing.live.places(told.tickets)
         place = np.where(told.tickets < self.n_decisions, place, held + told.tickets - self.n_decisions)
         decided = np.append(hearing.live["decided"], made.decided)
         require_later(told.came, decided[place], told.tickets)
-        self.n_too_late += len(late)
+        late = self._too_late(closed)
         self._hold(made, None)
         hearing.observe(place, told.answers, told.came)
         hearing.move_to(at)
@@ -282,6 +282,10 @@ class PendingLedger:
     def forget(self, tickets: Tickets) -> None:
         """Take out what some decisions said, answered or not, as if they had not been made.
 
+        All that are still held are learned anew, as what each is found to say depends on the others; that costs as much
+        as to record them. Not so under a treatment whose answers come on top of what silence said, nor where what was
+        learned fades (``options.keep`` below 1): there the others stay as they were learned beside those forgotten.
+
         The delays of their answers go from what the delay law is estimated from; the law moves when it next is.
 
         Raises
@@ -299,6 +303,10 @@ class PendingLedger:
         gone = np.zeros(len(hearing.live), dtype=bool)
         gone[place] = True
         hearing.live.drop(gone)
+        if hearing.treatment.replaces and hearing.options.keep == 1:
+            _, closing = hearing.due()
+            nothing_new = np.full(len(closing), np.nan)
+            hearing.take_in(np.argsort(hearing.live["decided"], kind="stable"), nothing_new, nothing_new, closing)
 
     # ---- another model --------------------------------------------------------------------------------------------
 
@@ -337,11 +345,18 @@ class PendingLedger:
             told, blank = np.full(new, -1.0) if truth is None else truth, np.zeros(new)
             hearing.treatment.pending(View(blank, blank, blank, told))  # refuses before anything changes
 
-    def _in_time(self, told: Told, state: UInt8[np.ndarray, " decisions"]) -> tuple[Told, Int[np.ndarray, " late"]]:
-        """Return the answers to open decisions, and the tickets of "yes" to closed ones."""
+    def _in_time(self, told: Told, state: UInt8[np.ndarray, " decisions"]) -> tuple[Told, Told]:
+        """Return the answers to open decisions, and those to closed ones."""
         open_ = state[told.tickets] == PENDING
-        late = np.asarray(told.tickets[~open_ & (told.answers > 0)])
-        return Told(told.tickets[open_], told.answers[open_], told.came[open_]), late
+        parts = [Told(told.tickets[some], told.answers[some], told.came[some]) for some in (open_, ~open_)]
+        return parts[0], parts[1]
+
+    def _too_late(self, told: Told) -> Int[np.ndarray, " late"]:
+        """Note that closed decisions have an answer now, too, and return the tickets of those with "yes"."""
+        self.state[told.tickets] = OVERDUE
+        late = np.asarray(told.tickets[told.answers > 0])
+        self.n_too_late += len(late)
+        return late
 
     def _hold(self, made: Made, truth: Float[np.ndarray, " answers"] | None) -> Tickets:
         """Take up decisions, which say nothing yet."""

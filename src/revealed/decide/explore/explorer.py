@@ -265,6 +265,11 @@ class Explorer:
         """Where its draws come from."""
         return Source(self.seed, self.pool)
 
+    @property
+    def by_scores(self) -> bool:
+        """Whether the highest of some scores is shown, of which limits change nothing."""
+        return self._scoring is not None
+
     @cached_property
     def _scoring(self) -> ScoringRule | None:
         """The rule, if what it shows is known without its probabilities."""

@@ -21,13 +21,16 @@ from revealed.errors import SpecificationError
 
 OfActions = Float[np.ndarray, "n actions"]
 
+#: The share of decisions left to chance from which on that is worth a warning.
+_MUCH = 0.5
+
 
 @dataclass(frozen=True)
 class Limits:
     """A floor and a cap on the propensity of any eligible action.
 
-    Where few are eligible a limit may not be possible: a floor of .3 for four, a cap of .4 for two. It then is
-    ``1 / eligible``, the nearest that is.
+    A limit may not be possible: a floor of .3 for four, or of .01 for 120; a cap of .4 for two. It then is
+    ``1 / eligible``, the nearest that is, and all is shown by lot.
 
     Parameters
     ----------
@@ -51,6 +54,14 @@ class Limits:
     def bind(self) -> bool:
         """Whether they ever change anything."""
         return self.floor > 0 or self.cap < 1
+
+    def warnings(self, n_eligible: int) -> tuple[str, ...]:
+        """Return what a floor leaves to chance among so many, where that is half of all decisions or more."""
+        share = min(self.floor * n_eligible, 1.0)
+        if share < _MUCH or n_eligible < 2:
+            return ()
+        told = f"a floor of {self.floor:g} for each of {n_eligible:,} actions leaves {share:.0%} of decisions to chance"
+        return (f"{told}, whatever was learned; a floor of {0.1 / n_eligible:.1g} would leave a tenth",)
 
     def applied(self, probabilities: OfActions, eligible: Bool[np.ndarray, "n actions"]) -> OfActions:
         """Return the nearest probabilities that obey the limits; 0 where not eligible."""

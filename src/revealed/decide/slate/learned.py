@@ -30,9 +30,14 @@ class Price:
     average: float = float("nan")
 
     @property
+    def falls_short(self) -> bool:
+        """Whether the level is not kept."""
+        return self.average < self.goal.level
+
+    @property
     def out_of_reach(self) -> bool:
         """Whether the level cannot be kept for the most that a unit may be worth."""
-        return self.value >= self.goal.worth and self.average < self.goal.level
+        return self.value >= self.goal.worth and self.falls_short
 
 
 @dataclass(frozen=True)
