@@ -75,6 +75,10 @@ def test_everything_a_client_asks_is_answered_by_a_service(tmp_path) -> None:
         (policy,) = client.policies()
         assert (policy.name, policy.specification["business"]["fallback"]) == ("offers", ["news"])
         assert client.forget("ann/b?") == 1
+        for odd in (".", "..", "../..", "%2E", " ", "é\n"):
+            decided = client.decide({"device": "phone"}, CANDIDATES, person=odd, id=odd)
+            assert client.decision(odd).decision == decided.decision
+            assert [client.forget(f"{odd}\n"), client.forget(odd), client.forget(odd)] == [0, 1, 0]
         with pytest.raises(RefusedError, match="no decision 'visit/1'") as refused:
             client.decision("visit/1")
         assert refused.value.status == 404

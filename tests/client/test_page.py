@@ -15,7 +15,7 @@ from revealed.errors import SpecificationError
 from revealed.serve.origins import require_origins
 from revealed.serve.page_script import page_script
 from revealed.serve.service import ServiceOptions
-from tests.serve.world import OFFERS, listening, made, serving
+from tests.serve.world import OFFERS, SPECIFICATION, listening, made, serving
 
 SHOP = "https://shop.example"
 DECIDE = {"context": {"device": "phone"}, "candidates": [{"offer": offer} for offer in OFFERS]}
@@ -68,15 +68,63 @@ def test_other_pages_are_refused_before_anything_is_decided(options, method, tmp
 
 
 def test_its_own_pages_and_programs_ask_as_ever(tmp_path) -> None:
-    for origin in (None, "http://service"):
+    for origin in (None, "http://localhost"):
         answer = ask(origin, "POST", "/v1/decide", (), tmp_path, json=DECIDE)
         assert (answer.status_code, cors_of(answer)) == (200, {})
 
 
 @pytest.mark.parametrize("path", ["/v1/policies", "/metrics", "/ready", "/v1/people/ann", "/v1/strays"])
 def test_nothing_else_is_open_to_pages_even_of_the_list(path, tmp_path) -> None:
-    for method in ("GET", "OPTIONS"):
-        assert cors_of(ask(SHOP, method, path, (SHOP,), tmp_path)) == {}
+    for method in ("GET", "OPTIONS", "POST", "DELETE"):
+        answer = ask(SHOP, method, path, (SHOP,), tmp_path)
+        assert (answer.status_code, cors_of(answer)) == (403, {})
+
+
+@pytest.mark.parametrize("origin", [SHOP, "null", "http://localhost:3000", "http://localhost.shop.example"])
+def test_no_page_administers_a_service_without_keys(origin, tmp_path) -> None:
+    # As fetch(…, {method: "POST", mode: "no-cors"}) or a form sends it, which asks nobody before.
+    wanted = {"name": "evil", "slot": "offers", "specification": SPECIFICATION}
+    plain = {"content-type": "text/plain", "origin": origin}
+
+    async def scenario() -> None:
+        async with serving(made(tmp_path), ServiceOptions(open=True, origins=(SHOP,))) as client:
+            for path in ("/v1/policies", "/v1/policies/offers/promote", "/v1/slots/offers/rollback"):
+                answer = await client.post(path, content=json.dumps(wanted), headers=plain)
+                assert (answer.status_code, "other sites" in answer.json()["error"]) == (403, True), path
+            assert [policy["name"] for policy in (await client.get("/v1/policies")).json()] == ["offers"]
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+ELSEWHERE = ("evil.example", "evil.example:8000", "192.168.1.7", "127.0.0.1.evil.example", "localhost.evil.example", "")
+HERE = ("localhost", "LOCALHOST:8000", "127.0.0.1:8000", "[::1]:8000")
+DOORS = (("POST", "/v1/decide"), ("GET", "/v1/policies"), ("DELETE", "/v1/people/ann"), ("GET", "/health"))
+
+
+def test_without_keys_only_names_of_this_machine_are_answered(tmp_path) -> None:
+    """Somebody else's name may be made to point here (DNS rebinding): then its pages are of the same origin."""
+
+    async def scenario() -> None:
+        async with serving(made(tmp_path)) as client:
+            for host, status in [*((host, 421) for host in ELSEWHERE), *((host, 200) for host in HERE)]:
+                for method, path in DOORS:
+                    for more in ({}, {"origin": f"http://{host}"}):
+                        answer = await client.request(method, path, json=DECIDE, headers={"host": host} | more)
+                        assert answer.status_code == status, (host, method, path, more)
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_with_keys_any_name_is_answered(tmp_path) -> None:
+    async def scenario() -> None:
+        async with serving(made(tmp_path), ServiceOptions()) as client:
+            told = {"host": "decide.shop.example"}
+            assert (await client.get("/health", headers=told)).status_code == 200
+            assert (await client.post("/v1/decide", json=DECIDE, headers=told)).status_code == 401
+            own = told | {"origin": "https://decide.shop.example"}
+            assert (await client.post("/v1/decide", json=DECIDE, headers=own)).status_code == 401
+
+    asyncio.run(asyncio.wait_for(scenario(), 30))
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,9 @@ def statuses(said: bytes) -> list[int]:
 
 def post(body: bytes, path: str = "/v1/decide", kind: str = "application/json", more: str = "") -> bytes:
     """Return a request as it goes over the wire."""
-    head = f"POST {path} HTTP/1.1\r\nhost: x\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+    head = (
+        f"POST {path} HTTP/1.1\r\nhost: localhost\r\ncontent-type: {kind}\r\ncontent-length: {len(body)}\r\n{more}\r\n"
+    )
     return head.encode() + body
 
 
@@ -175,7 +177,7 @@ def test_a_key_twice_counts_as_its_last(decider) -> None:
     assert ask(decider.port, "GET", f"/v1/decisions/{name}")[1]["person"] == "bob"
 
 
-_START = b"POST /v1/decide HTTP/1.1\r\nhost: x\r\n"
+_START = b"POST /v1/decide HTTP/1.1\r\nhost: localhost\r\n"
 BAD_REQUESTS = {
     "not HTTP": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(200),
     "no version": b"GET /\r\n\r\n",
@@ -183,7 +185,8 @@ BAD_REQUESTS = {
     "no colon": b"GET /health HTTP/1.1\r\nhost x\r\n\r\n",
     "a NUL in a header": b"GET /health HTTP/1.1\r\nhost: a\0b\r\n\r\n",
     "length and chunks": _START
-    + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\nGET /v1/strays HTTP/1.1\r\nhost: x\r\n\r\n",
+    + b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n"
+    + b"GET /v1/strays HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "chunks and length": _START + b"transfer-encoding: chunked\r\ncontent-length: 5\r\n\r\n0\r\n\r\n",
     "two lengths": _START + b"content-length: 5\r\ncontent-length: 6\r\n\r\nhello!",
     "chunked and something": _START + b"transfer-encoding: chunked, identity\r\n\r\n0\r\n\r\n",
@@ -192,7 +195,7 @@ BAD_REQUESTS = {
     "a length of letters": _START + b"content-length: abc\r\n\r\nhello",
     "a chunk beyond all": _START + b"transfer-encoding: chunked\r\n\r\nffffffffffffffffff\r\n",
     "a chunk of letters": _START + b"transfer-encoding: chunked\r\n\r\nxyz\r\nhello\r\n",
-    "bytes in the path": b"GET /v1/policies/\xff\xfe HTTP/1.1\r\nhost: x\r\n\r\n",
+    "bytes in the path": b"GET /v1/policies/\xff\xfe HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "a space before the colon": _START + b"content-length : 5\r\n\r\nhello",
 }
 
@@ -224,7 +227,7 @@ def test_bad_changes_are_told(decider, body) -> None:
 
 
 def test_pipelined_requests_are_answered_in_order(decider) -> None:
-    asked = [b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n", post(DECIDE), post(b"{"), post(DECIDE)] * 50
+    asked = [b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", post(DECIDE), post(b"{"), post(DECIDE)] * 50
     said = decider.send(b"".join(asked))
     assert statuses(said) == [200, 200, 400, 200] * 50
 
@@ -247,7 +250,7 @@ def test_pipelined_requests_are_answered_in_order(decider) -> None:
 )
 def test_the_short_way_and_the_long_one_answer_the_same(decider, path: str, kind: str, body: bytes) -> None:
     """A body whose length is told goes the short way (connection.py), one in chunks through the application."""
-    start = f"POST {path} HTTP/1.1\r\nhost: x\r\n{CLOSE}content-type: {kind}\r\n".encode()
+    start = f"POST {path} HTTP/1.1\r\nhost: localhost\r\n{CLOSE}content-type: {kind}\r\n".encode()
     short = decider.send(start + b"content-length: %d\r\n\r\n%b" % (len(body), body))
     long = decider.send(start + b"transfer-encoding: chunked\r\n\r\n%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))
     heads, contents = zip(*(said.split(b"\r\n\r\n", 1) for said in (short, long)), strict=True)
@@ -266,8 +269,13 @@ def test_the_short_way_and_the_long_one_answer_the_same(decider, path: str, kind
     assert answers[0] == answers[1]
 
 
+def test_the_short_way_asks_for_the_name_too(decider) -> None:
+    for more, status in ((b"evil.example", 421), (b"evil.example:80", 421), (b"localhost:80", 200)):
+        assert statuses(decider.send(post(DECIDE, more=CLOSE).replace(b"localhost", more, 1), 2.0)) == [status]
+
+
 def test_a_body_in_chunks_is_read_and_a_long_one_is_not(decider) -> None:
-    head = b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n"
+    head = b"POST /v1/decide HTTP/1.1\r\nhost: localhost\r\ntransfer-encoding: chunked\r\n\r\n"
     one_by_one = b"".join(b"1\r\n%c\r\n" % byte for byte in DECIDE) + b"0\r\n\r\n"
     assert statuses(decider.send(head + one_by_one)) == [200]
     assert statuses(decider.send(head + one_by_one[:-5] + b"0\r\nx-late: 1\r\n\r\n")) == [200]
@@ -284,8 +292,8 @@ def test_what_never_ends_is_closed_with_memory_bounded(decider, where) -> None:
         "line": b"GET /",
         "header": b"GET /health HTTP/1.1\r\nx: ",
         "headers": b"GET /health HTTP/1.1\r\n",
-        "trailer": b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: ",
-        "length told": b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-length: 1000000000\r\n\r\n",
+        "trailer": _START + b"transfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nx: ",
+        "length told": b"POST /v1/decide HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000000000\r\n\r\n",
     }[where]
     piece = b"x: y\r\n" * 10_000 if where == "headers" else b"y" * 60_000
     before, sent = decider.memory, 0
@@ -307,10 +315,10 @@ def test_slow_clients_are_closed_and_nobody_waits_for_them(decider, capsys) -> N
     held = {
         "silent": b"",
         "half a line": b"POST /v1/dec",
-        "half a header": b"POST /v1/decide HTTP/1.1\r\nhost: x\r\ncontent-",
+        "half a header": b"POST /v1/decide HTTP/1.1\r\nhost: localhost\r\ncontent-",
         "half a body": post(DECIDE + b" " * 100)[:-90],
         "a request, then half": post(DECIDE) + b"POST /v1",
-        "half a body elsewhere": b"GET /health HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nhell",
+        "half a body elsewhere": b"GET /health HTTP/1.1\r\nhost: localhost\r\ncontent-length: 10\r\n\r\nhell",
     }
     chance = random.Random(3)
     with ExitStack() as stack:
@@ -364,7 +372,7 @@ def test_who_does_not_read_is_closed(decider) -> None:
         closed = False
         while not closed and time.monotonic() - started < 4 * SECONDS + 5:
             try:
-                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * 50)
+                connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * 50)
             except TimeoutError:
                 pass
             except ConnectionError:

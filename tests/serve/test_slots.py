@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from collections import Counter
+from threading import Thread
 from typing import Any
 
 import httpx
@@ -13,9 +15,11 @@ import pytest
 from revealed.errors import SpecificationError
 from revealed.serve.changes import Changes
 from revealed.serve.enrolment import enrol
-from revealed.serve.roster import LIVE, SHADOW, Roster, Standing
+from revealed.serve.roster import LIVE, SHADOW, STATES, Roster, Standing, leads
 from revealed.serve.service import ServiceOptions
+from revealed.serve.snapshots import state_of
 from revealed.store.open import open_store
+from revealed.store.protocol import Checkpoint, PolicyRow
 from tests.serve.test_service import ask, run
 from tests.serve.world import SPECIFICATION, Learning, fresh, made, request, serving
 
@@ -100,6 +104,8 @@ def test_what_would_leave_nobody_to_decide_is_refused(tmp_path) -> None:
         assert changes.create(name, fresh(explore={"rule": "greedy"}), "offers", "rk_a")
         assert not changes.create(name, fresh(explore={"rule": "greedy"}), "offers", "rk_a")
     with pytest.raises(SpecificationError, match="another policy 'second'"):
+        changes.create("second", fresh(), "offers", "rk_a")
+    with pytest.raises(SpecificationError, match="'second' stands in the slot 'offers', not in 'second'"):
         changes.create("second", fresh(explore={"rule": "greedy"}), None, "rk_a")
     changes.change("second", LIVE, 0.5, "rk_a")
     for name, state, share, why in (
@@ -124,9 +130,103 @@ def test_what_would_leave_nobody_to_decide_is_refused(tmp_path) -> None:
     store.close()
 
 
-def test_who_decides() -> None:
-    from revealed.store.protocol import PolicyRow
+def act(changes: Changes, what: str) -> None:
+    """Make one of the changes that another process may make at the same moment."""
+    if what == "stop":
+        changes.change("second", "stopped", None, "rk_a")
+    elif what == "share":
+        changes.change("second", None, 0.3, "rk_a")
+    elif what.startswith("promote"):
+        changes.promote(what.split()[1], "rk_a")
+    else:
+        changes.create(what, fresh(explore={"rule": "greedy"}), "new", "rk_a")
 
+
+@pytest.mark.parametrize(("first", "second"), [("stop", "share"), ("promote second", "promote third"), ("one", "two")])
+def test_changes_at_the_same_moment_are_both_made(first, second, tmp_path, monkeypatch) -> None:
+    where = made(tmp_path)
+    store, other = open_store(where), open_store(where)
+    for name in ("second", "third"):
+        enrol(store, name, fresh(), 0.0, "offers")
+    Changes(store, time.time).change("second", LIVE, 0.1, "rk_a")
+    beside, write = Thread(target=act, args=(Changes(other, time.time), second)), store.put_policy
+
+    def write_after_another(row: PolicyRow) -> None:
+        if beside.ident is None:
+            beside.start()
+            beside.join(0.3)  # it ends, unless it waits for this change
+        write(row)
+
+    monkeypatch.setattr(store, "put_policy", write_after_another)
+    act(Changes(store, time.time), first)
+    beside.join(20)
+    rows = {row.name: row for row in store.policies()}
+    assert sum(leads(row) for row in rows.values() if row.slot == "offers") == 1
+    assert sum(leads(row) for row in rows.values() if row.slot == "new") == (first == "one")
+    if first == "stop":
+        assert (rows["second"].state, rows["second"].share) == ("stopped", 0.3)
+    store.close()
+    other.close()
+
+
+@pytest.mark.parametrize("share", [-3.0, 0.0, 5.0, float("nan"), float("inf")])
+@pytest.mark.parametrize("name", ["offers", "second"])
+@pytest.mark.parametrize("state", [None, *STATES])
+def test_a_share_that_is_none_is_refused(name, share, state, tmp_path) -> None:
+    store = open_store(made(tmp_path))
+    enrol(store, "second", fresh(), 0.0, "offers")
+    before = store.policies()
+    with pytest.raises(SpecificationError, match="a share between 0 and 1 of persons"):
+        Changes(store, time.time).change(name, state, share, "rk_a")
+    assert store.policies() == before
+    store.close()
+
+
+@pytest.mark.parametrize(
+    "name", ["", "a/b", "\t", "x\n y", ".", "..", " ", " a", "長" * 65, "\u202egnp", "a\0", "\ud800"]
+)
+def test_a_name_that_cannot_be_asked_for_is_refused(name, tmp_path) -> None:
+    store = open_store(made(tmp_path))
+    with pytest.raises(SpecificationError, match="cannot be the name of a policy: 1 to 64 printable letters"):
+        enrol(store, name, fresh(), 0.0)
+    with pytest.raises(SpecificationError, match="cannot be the name of a slot: 1 to 64 printable letters"):
+        enrol(store, "second", fresh(), 0.0, name)
+    assert [row.name for row in store.policies()] == ["offers"]
+    for sound in ("a", "長" * 64, "Ann's offers? 100%", "a.b\\c"):
+        assert enrol(store, sound, fresh(), 0.0, f"of {sound[:61]}")
+    store.close()
+
+
+def test_policies_of_a_name_that_is_now_refused_are_served_and_taught(tmp_path) -> None:
+    where, names = made(tmp_path), ("長" * 200, "", "a/b", "..")
+    store, policy = open_store(where), fresh()
+    for name in names:  # as an earlier release took them in
+        store.add_checkpoint(Checkpoint(name, 0, state_of(policy)))
+        store.put_policy(
+            PolicyRow(name, json.dumps(policy.specification.to_dict(), sort_keys=True), LIVE, 1.0, 0.0, name)
+        )
+        assert not enrol(store, name, policy, 5.0)
+    assert enrol(store, "next", policy, 5.0, names[0])  # what takes the place of one of them
+    store.close()
+
+    async def scenario() -> None:
+        async with serving(where) as client:
+            for name in names:
+                made = (await ask(client, "/v1/decide", request(policy=name))).json()
+                await ask(client, "/v1/outcome", {"decision": made["decision"], "reward": 1.0})
+            deadline = time.monotonic() + 20
+            while True:
+                told = {each["name"]: each["version"] for each in (await client.get("/v1/policies")).json()}
+                if all(told[name].startswith("1-") for name in (*names, "next")):
+                    return
+                assert time.monotonic() < deadline, told
+                await asyncio.sleep(0.05)
+
+    with Learning(where):
+        run(scenario())
+
+
+def test_who_decides() -> None:
     rows = [
         PolicyRow("a", "{}", LIVE, 0.2, 0.0, "s"),
         PolicyRow("b", "{}", LIVE, 1.0, 0.0, "s"),

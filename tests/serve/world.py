@@ -54,7 +54,7 @@ async def serving(where: str, options: ServiceOptions | None = None) -> AsyncIte
     app = application(where, Path(f"{where}.snapshots"), options or ServiceOptions(open=True, refresh=0.01))
     async with _lifespan(app):
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
-        async with httpx.AsyncClient(transport=transport, base_url="http://service") as client:
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client
 
 

@@ -366,6 +366,41 @@ def test_policies_keys_and_notes(store: SqlStore, clock: Clock) -> None:
     assert [note["act"] for note in store.notes(10)] == ["stop", "promote"]
 
 
+def test_a_block_is_one_transaction(store: SqlStore, address: str) -> None:
+    row = PolicyRow("a", "{}", "live", 1.0, 0.0, "a")
+    with store.transaction():
+        store.put_policy(row)
+        store.note("rk_1", "create", "a")
+        assert store.policies() == [row]
+
+    def fail_late() -> None:
+        with store.transaction():
+            store.put_policy(dataclasses.replace(row, state="stopped"))
+            with store.transaction():  # part of the one around it
+                store.note("rk_1", "stop", "a")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fail_late()
+    assert store.policies() == [row]
+    assert [note["act"] for note in store.notes(9)] == ["create"]
+
+    def count() -> None:
+        mine = open_store(address)
+        for _ in range(20):
+            with mine.transaction():
+                (now,) = mine.policies()
+                mine.put_policy(dataclasses.replace(now, changed=now.changed + 1))
+        mine.close()
+
+    threads = [threading.Thread(target=count) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    assert store.policies() == [dataclasses.replace(row, changed=40.0)]
+
+
 @pytest.mark.parametrize(
     "act",
     [

@@ -33,6 +33,13 @@ def serve(
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="The port to listen on.", min=0, max=65535)] = 8000,
     name: Annotated[str | None, typer.Option(help="What the policy is called; by default as its file.")] = None,
+    slot: Annotated[
+        str | None,
+        typer.Option(
+            help="What it decides on; by default a slot of its own name. Where others decide already, it learns in the "
+            "shadow until it is promoted."
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of the exploration of a fresh policy.", min=0)] = 0,
     deciders: Annotated[int, typer.Option(help="Processes that decide.", min=1)] = 1,
     snapshots: Annotated[
@@ -43,7 +50,7 @@ def serve(
     ] = 600.0,
     rate: Annotated[float, typer.Option(help="Requests a second for each key; 0 for any number.", min=0)] = 0.0,
     without_keys: Annotated[
-        bool, typer.Option("--without-keys", help="Let everybody on this machine do everything.")
+        bool, typer.Option("--without-keys", help="Let everybody on this machine do everything, and nobody else.")
     ] = False,
     allow_origin: Annotated[
         list[str] | None, typer.Option(help="Whose pages may ask in a browser: https://shop.example.", metavar="ORIGIN")
@@ -78,7 +85,10 @@ def serve(
     learned = policy_in(policy, seed)
     called = name or policy.stem
     opened = open_store(store)
-    enrol(opened, called, learned, time.time())
+    if enrol(opened, called, learned, time.time(), slot):
+        slots = dict.fromkeys(row.slot for row in opened.policies())
+        if len(slots) > 1:
+            remark(f"There are several slots now: requests have to say which, as their policy: {', '.join(slots)}")
     if not without_keys and not any(key.revoked is None for key in opened.keys()):  # noqa: SIM118 - no mapping
         key = _added(opened.put_key, ["admin"], "the first key")
         remark(f"Key, told this once: {key}")

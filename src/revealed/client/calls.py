@@ -138,7 +138,7 @@ def outcomes(told: Iterable[OutcomeRequest]) -> Call[Taken]:
 
 def decision(name: str) -> Call[DecisionTold]:
     """Return the call that looks a decision up."""
-    return Call("GET", f"/v1/decisions/{quote(name, safe='')}", msgspec.json.Decoder(DecisionTold).decode)
+    return Call("GET", f"/v1/decisions/{_in_path(name)}", msgspec.json.Decoder(DecisionTold).decode)
 
 
 def policies() -> Call[list[PolicyTold]]:
@@ -148,7 +148,7 @@ def policies() -> Call[list[PolicyTold]]:
 
 def forget(person: str) -> Call[int]:
     """Return the call that takes a person out of the log."""
-    return Call("DELETE", f"/v1/people/{quote(person, safe='')}", _count)
+    return Call("DELETE", f"/v1/people/{_in_path(person)}", _count)
 
 
 def health() -> Call[bool]:
@@ -187,6 +187,11 @@ def _count(content: bytes) -> int:
 
 def _is_alive(content: bytes) -> bool:
     return msgspec.json.decode(content, type=dict[str, str])["status"] == "alive"
+
+
+def _in_path(text: str) -> str:
+    """Return a text as one segment of a path; ``.`` and ``..`` as they are would lead to another one."""
+    return quote(text, safe="") if text not in (".", "..") else "%2E" * len(text)
 
 
 def _encoded(message: msgspec.Struct) -> bytes:

@@ -43,8 +43,8 @@ DECIDE, DECIDE_BATCH, OUTCOME, OUTCOME_BATCH = HOT = (
 JSON, MSGPACK = b"application/json", b"application/msgpack"
 _TYPES = {form: (b"content-type", form) for form in (JSON, MSGPACK)}
 _NO_MORE: Headers = []
-#: The most text a client may give as an id, a person or a label.
-_LONGEST = 1024
+#: The most letters a client may give as an id or a person, and the most bytes: PostgreSQL's indexes take some 2,700.
+_LONGEST, _MOST_BYTES = 1024, 2048
 #: Bytes of a body that one piece of what comes holds.
 SHORT = 16_384
 
@@ -277,15 +277,22 @@ class Service:
 
 def _require_sound(request: DecideRequest) -> None:
     for what, text in (("person", request.person), ("id", request.id)):
-        if text is not None and (len(text) > _LONGEST or "\0" in text or not text):
-            raise BadRequestError(400, f"{what}: 1 to {_LONGEST:,} letters, none of them NUL")
+        if text is not None and not (text and _can_be_kept(text)):
+            raise BadRequestError(
+                400, f"{what}: 1 to {_LONGEST:,} letters, {_MOST_BYTES:,} bytes at most, none of them NUL"
+            )
+
+
+def _can_be_kept(name: str) -> bool:
+    short = len(name) <= _LONGEST and (name.isascii() or len(name.encode()) <= _MOST_BYTES)
+    return short and "\0" not in name
 
 
 def _require_finite(outcomes: Sequence[OutcomeRequest]) -> None:
     for place, outcome in enumerate(outcomes, start=1):
         if not isfinite(outcome.reward) or not (outcome.time is None or isfinite(outcome.time)):
             raise BadRequestError(400, f"outcome {place}: reward and time are finite numbers")
-        if len(outcome.decision) > _LONGEST or "\0" in outcome.decision or not -(2**31) < outcome.position < 2**31:
+        if not _can_be_kept(outcome.decision) or not -(2**31) < outcome.position < 2**31:
             raise BadRequestError(400, f"outcome {place}: no such decision or position can be")
 
 

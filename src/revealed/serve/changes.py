@@ -32,11 +32,12 @@ class Changes:
         Raises
         ------
         SpecificationError
-            If another one of that name is there, or a service cannot teach it.
+            If another one of that name is there, the name is none, or a service cannot teach it.
         """
-        new = enrol(self.store, name, policy, self.clock(), slot)
-        if new:
-            self.store.note(who, "create", name)
+        with self.store.transaction():
+            new = enrol(self.store, name, policy, self.clock(), slot)
+            if new:
+                self.store.note(who, "create", name)
         return new
 
     def change(self, name: str, state: str | None, share: float | None, who: str) -> None:
@@ -45,27 +46,34 @@ class Changes:
         Raises
         ------
         SpecificationError
-            If there is no such policy or state, shares make more than all, or nobody would decide any more.
+            If there is no such policy or state, a share is none or shares make more than all, or nobody would decide
+            any more.
         """
-        row = self._row(name)
-        state = row.state if state is None else state
-        if state not in STATES:
+        if share is not None and not 0 < share <= 1:
+            raise SpecificationError(f"give {name!r} a share between 0 and 1 of persons, not {share!r}")
+        if state is not None and state not in STATES:
             raise SpecificationError(f"no state {state!r}; {nearest(state, STATES)}")
-        others = [other for other in self._in_slot(row.slot) if other.name != name]
+        with self.store.transaction():  # another process changes nothing between reading and writing
+            row = self._row(name)
+            row = replace(row, state=state or row.state, share=share or row.share, changed=self.clock())
+            self._require_decided(row)
+            self.store.put_policy(row)
+            self.store.note(who, f"{row.state}, {row.share:.0%} of persons", name)
+
+    def _require_decided(self, row: PolicyRow) -> None:
+        """Refuse a change after which not exactly one policy would decide for each person."""
+        others = [other for other in self._in_slot(row.slot) if other.name != row.name]
         led = [other for other in others if leads(other)]
-        share = row.share if share is None else share
         if not led:
-            if share < 1 or state == SHADOW:
-                raise SpecificationError(f"{name!r} decides for all on {row.slot!r}; promote another one first")
-        elif state != SHADOW:
+            if row.share < 1 or row.state == SHADOW:
+                raise SpecificationError(f"{row.name!r} decides for all on {row.slot!r}; promote another one first")
+        elif row.state != SHADOW:
             tested = sum(other.share for other in others if other.state == LIVE and other.share < 1)
-            if not 0 < share < 1 or tested + share > 1:
+            if not 0 < row.share < 1 or tested + row.share > 1:
                 raise SpecificationError(
-                    f"{led[0].name!r} decides for all on {row.slot!r}: give {name!r} a share between 0 and "
+                    f"{led[0].name!r} decides for all on {row.slot!r}: give {row.name!r} a share between 0 and "
                     f"{1 - tested:g} of persons, or promote it"
                 )
-        self.store.put_policy(replace(row, state=state, share=share, changed=self.clock()))
-        self.store.note(who, f"{state}, {share:.0%} of persons", name)
 
     def promote(self, name: str, who: str) -> None:
         """Let a policy decide for all in its slot; the one that did goes into the shadow.
@@ -75,15 +83,15 @@ class Changes:
         SpecificationError
             If there is no such policy.
         """
-        row, now = self._row(name), self.clock()
-        before = None
-        for other in self._in_slot(row.slot):
-            if other.name != name and leads(other):
-                before = other.name
-        self.store.put_policy(replace(row, state=LIVE, share=1.0, changed=now, before=before or row.before))
-        if before is not None:  # after: while both lead, the first by name does, and nobody goes without
-            self.store.put_policy(replace(self._row(before), state=SHADOW, changed=now))
-        self.store.note(who, "promote", name)
+        with self.store.transaction():
+            row, now = self._row(name), self.clock()
+            before = None
+            for other in self._in_slot(row.slot):
+                if other.name != name and leads(other):
+                    before = other.name
+                    self.store.put_policy(replace(other, state=SHADOW, changed=now))
+            self.store.put_policy(replace(row, state=LIVE, share=1.0, changed=now, before=before or row.before))
+            self.store.note(who, "promote", name)
 
     def roll_back(self, slot: str, who: str) -> str:
         """Let the policy decide on something that did before; return its name.
@@ -93,13 +101,15 @@ class Changes:
         SpecificationError
             If there is no such slot, or no other has decided before.
         """
-        rows = self._in_slot(slot)
-        if not rows:
-            raise SpecificationError(f"no slot {slot!r}; {nearest(slot, [row.slot for row in self.store.policies()])}")
-        leading = next(filter(leads, rows), None)
-        if leading is None or leading.before is None:
-            raise SpecificationError(f"no other policy has decided on {slot!r} before; promote one by its name")
-        self.promote(leading.before, who)
+        with self.store.transaction():
+            rows = self._in_slot(slot)
+            if not rows:
+                slots = [row.slot for row in self.store.policies()]
+                raise SpecificationError(f"no slot {slot!r}; {nearest(slot, slots)}")
+            leading = next(filter(leads, rows), None)
+            if leading is None or leading.before is None:
+                raise SpecificationError(f"no other policy has decided on {slot!r} before; promote one by its name")
+            self.promote(leading.before, who)
         return leading.before
 
     def forget(self, person: str, who: str) -> int:

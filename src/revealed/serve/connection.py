@@ -20,6 +20,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 from revealed.serve.app import HOT, SHORT, Limits, Reply, Service
+from revealed.serve.origins import is_here
 
 #: Bytes that a header may have, with the line of the request.
 LONGEST_HEADER = 64 * 1024
@@ -150,6 +151,7 @@ class Connection(HttpToolsProtocol):
             length.isdigit()
             and 0 < int(length) <= min(SHORT, service.limits.body)
             and b"origin" not in headers
+            and (service.gate is not None or is_here(headers.get(b"host", b"")))
             and (self.cycle is None or self.cycle.response_complete)
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 
 from revealed.store.protocol import Verdict
 
@@ -49,6 +50,7 @@ class Counts:
             total += count
             lines.append(f'revealed_request_seconds_bucket{{le="{bound}"}} {total}')
         lines += [f"revealed_request_seconds_sum {self._seconds:.9g}", f"revealed_request_seconds_count {total}"]
-        for name, value in gauges.items():
-            lines += [f"# TYPE revealed_{name.partition('{')[0]} gauge", f"revealed_{name} {value:.9g}"]
+        alike = sorted(gauges.items(), key=lambda one: one[0].partition("{")[0])  # stable: a name's are together
+        for kind, some in groupby(alike, key=lambda one: one[0].partition("{")[0]):
+            lines += [f"# TYPE revealed_{kind} gauge", *(f"revealed_{name} {value:.9g}" for name, value in some)]
         return "\n".join(lines) + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from shlex import quote
 
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError
@@ -10,6 +11,9 @@ from revealed.serve.lessons import require_servable
 from revealed.serve.roster import LIVE, SHADOW
 from revealed.serve.snapshots import state_of
 from revealed.store.protocol import Checkpoint, Milestone, PolicyRow, Store
+
+#: What is in addresses, on pages and in names of files.
+LONGEST = 64
 
 
 def enrol(store: Store, name: str, policy: LearningPolicy, now: float, slot: str | None = None) -> bool:
@@ -19,30 +23,58 @@ def enrol(store: Store, name: str, policy: LearningPolicy, now: float, slot: str
     ----------
     store : Store
     name : str
+        1 to 64 printable letters, none of them ``/``. One that is there already, under whatever name, stays.
     policy : LearningPolicy
     now : float
     slot : str, optional
-        What it decides on; by default a slot of its own name. The first policy in a slot decides, those that come
-        later begin in the shadow: they learn from what the others decide, from the first decision on.
+        What it decides on, named alike; by default a slot of its own name. The first policy in a slot decides, those
+        that come later begin in the shadow: they learn from what the others decide, from the first decision on.
 
     Raises
     ------
     SpecificationError
-        If another policy of that name is there, or a service cannot teach it.
+        If another policy of that name is there, a name is none, or a service cannot teach it.
     """
-    require_servable(policy)
-    slot = slot or name
-    specification = json.dumps(policy.specification.to_dict(), sort_keys=True)
-    known = next((row for row in store.policies() if row.name == name), None)
-    if known is None:
-        state = state_of(policy)
+    slot = name if slot is None else slot
+    specification, state = json.dumps(policy.specification.to_dict(), sort_keys=True), state_of(policy)
+    with store.transaction():  # another process that enrols one waits
+        rows = store.policies()
+        known = next((row for row in rows if row.name == name), None)
+        if known is not None:
+            _require_same(known, specification, slot)
+            return False
+        require_servable(policy)  # what is there was so when it came, and goes on
+        _require_name("a policy", name)
+        there = [row for row in rows if row.slot == slot]
+        if not there:
+            _require_name("a slot", slot)
         store.add_checkpoint(Checkpoint(name, 0, state))
         # What was decided before may be what it was learned from, elsewhere.
         store.add_milestone(Milestone(name, 0, policy.model.n_answers, store.ends()[0], now), state)
-        leads = not any(row.slot == slot for row in store.policies())
-        store.put_policy(PolicyRow(name, specification, LIVE if leads else SHADOW, 1.0, now, slot))
-    elif (known.specification, known.slot) != (specification, slot):
+        store.put_policy(PolicyRow(name, specification, SHADOW if there else LIVE, 1.0, now, slot))
+    return True
+
+
+def _require_name(what: str, text: str) -> None:
+    leads_elsewhere = "/" in text or text in (".", "..")  # as a part of an address
+    if 0 < len(text) <= LONGEST and text.isprintable() and text == text.strip() and not leads_elsewhere:
+        return
+    shown = text if len(text) <= LONGEST else f"{text[:LONGEST]}…"
+    raise SpecificationError(
+        f"{shown!r} cannot be the name of {what}: 1 to {LONGEST} printable letters, without '/' and without a space at "
+        "an end, and not '.' or '..'; choose another one"
+    )
+
+
+def _require_same(known: PolicyRow, specification: str, slot: str) -> None:
+    name = known.name
+    if known.specification != specification:
         raise SpecificationError(
-            f"the store has another policy {name!r}, made of another specification; give this one another name"
+            f"the store has another policy {name!r}, made of another specification; give this one another name and "
+            f"the slot {known.slot!r}, to learn in its shadow until it is promoted (--name NAME --slot "
+            f"{quote(known.slot)})"
         )
-    return known is None
+    if known.slot != slot:
+        raise SpecificationError(
+            f"the policy {name!r} stands in the slot {known.slot!r}, not in {slot!r}, and stays there; name that slot"
+        )

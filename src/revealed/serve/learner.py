@@ -72,6 +72,8 @@ class Pupil:
     policy : LearningPolicy
     lesson : Lesson
         The last one it learned; of number 0 before the first.
+    odd : int
+        Rows that nothing could be learned from.
     """
 
     store: Store
@@ -167,7 +169,7 @@ class Pupil:
     @property
     def snapshot(self) -> Snapshot:
         """What deciders are to know."""
-        return Snapshot(self.policy, self.lesson.number, self.lesson.at, tuple(self.watch.alarms()))
+        return Snapshot(self.policy, self.lesson.number, self.lesson.at, tuple(self.watch.alarms()), self.odd)
 
 
 def learn(

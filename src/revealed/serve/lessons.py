@@ -9,16 +9,22 @@ from typing import Any
 import msgspec
 import numpy as np
 import pyarrow as pa
+from jaxtyping import Float
 
 from revealed.choices.feedback import Feedback, read_feedback
 from revealed.decide.delay.section import UNITS, Delay
+from revealed.decide.judged import fields_of
 from revealed.decide.policy import LearningPolicy
-from revealed.errors import RevealedError, SpecificationError
+from revealed.errors import DataError, RevealedError, SpecificationError
 from revealed.models.glm.features.joint import CONTEXT, ITEM
 from revealed.models.glm.features.ledger import label_text
 from revealed.models.glm.features.terms import Field
+from revealed.models.glm.links import Link
 from revealed.store.protocol import Answered, DecisionRow, OutcomeRow
 
+#: The most parameters that a policy in service may have, by its covariance: of two thousand all that vary together are
+#: 32 MiB, and a decision in which something was never met takes tens of milliseconds.
+MOST = {"full": 2000, "grouped": 10_000, "diagonal": 200_000}
 #: What a cell that nobody thought of may raise on its way to the model.
 _ODD = (RevealedError, pa.ArrowException, ValueError, TypeError, ArithmeticError, LookupError)
 _READ_CONTEXT = msgspec.json.Decoder(dict[str, Any]).decode
@@ -90,6 +96,51 @@ def taught(
 
 def learned_from(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[LearningPolicy, int]:
     """Return what :func:`taught` does, from the rows of a lesson."""
+    some = _answerable(policy, shown)
+    some = _without_newcomers(policy, some, at)
+    learned, odd = _halved(policy, some, at)
+    return learned, odd + len(shown) - len(some)
+
+
+def _answerable(policy: LearningPolicy, shown: Sequence[Shown]) -> Sequence[Shown]:
+    """Return the rows whose answers can be; a client may send thousands that cannot, and each by itself takes long."""
+    link = policy.model.link
+    answers = np.array([np.nan if one.outcome is None else one.outcome.reward for one in shown])
+    told = answers[~np.isnan(answers)]
+    if _accepts(link, told):
+        return shown
+    can = {answer: _accepts(link, np.array([answer])) for answer in np.unique(told).tolist()}
+    return [one for one in shown if one.outcome is None or can.get(one.outcome.reward, False)]
+
+
+def _accepts(link: Link, answers: Float[np.ndarray, " n"]) -> bool:
+    try:
+        link.require(answers)
+    except DataError:
+        return False
+    return True
+
+
+def _without_newcomers(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> Sequence[Shown]:
+    """Return the rows that a policy with all the parameters it may have can learn from: they need no further ones.
+
+    Whoever may ask for decisions may make up labels, and each takes parameters.
+    """
+    most = MOST[policy.specification.learn.covariance]
+    if not shown or policy.space.n_params + len(shown) * len(policy.space.specification.terms) <= most:
+        return shown  # however many are new
+    try:
+        rows, space = policy.space.grow_from_columns(fields_of(policy.space, feedback_of(policy, shown, at)))
+        if space.n_params <= most:
+            return shown
+        needs = np.bincount(rows.row[rows.index >= policy.space.n_params], minlength=len(shown))
+    except _ODD:
+        return shown  # which of them is odd is found by halving
+    return [one for one, new in zip(shown, needs, strict=True) if not new]
+
+
+def _halved(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[LearningPolicy, int]:
+    """Learn all but what is odd, which is found by halving; return how many that are."""
     if not shown:
         return policy, 0
     try:
@@ -98,8 +149,8 @@ def learned_from(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> t
         if len(shown) == 1:
             return policy, 1
     middle = len(shown) // 2
-    policy, odd = learned_from(policy, shown[:middle], at)
-    policy, further = learned_from(policy, shown[middle:], at)
+    policy, odd = _halved(policy, shown[:middle], at)
+    policy, further = _halved(policy, shown[middle:], at)
     return policy, odd + further
 
 
@@ -140,8 +191,9 @@ def feedback_of(policy: LearningPolicy, shown: Sequence[Shown], at: float = 0.0)
             columns.decision: f"{decision.number}/{position}",
             columns.action: label,
             columns.reward: None if outcome is None else outcome.reward,
-            columns.propensity: _READ_CHANCES(decision.propensities)[position - 1],
         }
+        if columns.propensity is not None:
+            told[columns.propensity] = _READ_CHANCES(decision.propensities)[position - 1]
         if columns.position is not None:
             told |= {columns.decision: str(decision.number), columns.position: position}
         if columns.person is not None:

@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeVar
-
-import msgspec
 
 from revealed.choices.policy import Decision
 from revealed.decide.many import Request
@@ -22,13 +20,12 @@ from revealed.serve.counts import Counts
 from revealed.serve.messages import Decided, DecideRequest, OutcomeRequest, Refused, Taken
 from revealed.serve.names import Names
 from revealed.serve.roster import LIVE, Roster, Standing
+from revealed.serve.rows import row_of, shown_in
 from revealed.serve.store_thread import StoreThread
-from revealed.store.protocol import DecisionRow, OutcomeRow, Store, Verdict
+from revealed.store.protocol import NOBODY_KNOWS, DecisionRow, OutcomeRow, Store, Verdict
 
 Answer = Decided | Refused
 Found = TypeVar("Found")
-
-_ENCODER = msgspec.json.Encoder()
 
 
 class BusyError(Exception):
@@ -51,6 +48,9 @@ class LineOptions:
         The most that are decided and written at once.
     leased : int
         Numbers of decisions that are leased at a time.
+    each : float
+        Seconds that decisions of a group may take that are made one by one, as something in them was never met. Those
+        left wait again, behind all others, so that nobody is kept waiting by what somebody made up.
     patience : float
         Seconds that a group waits for the store; then it is answered without, as are all who come until the store is
         heard of again.
@@ -59,6 +59,7 @@ class LineOptions:
     waiting: int = 4096
     group: int = 256
     leased: int = 8192
+    each: float = 0.05
     patience: float = 2.0
 
 
@@ -106,6 +107,11 @@ class _Group:
     places: list[int] = field(default_factory=list)
     decisions: list[Decision] = field(default_factory=list)
     answers: list[Answer | None] = field(default_factory=list)
+    #: By place those that no policy decides now: the one that would, and why not; and what stands for ids already.
+    undecided: dict[int, tuple[Standing, str]] = field(default_factory=dict)
+    before: Mapping[str, DecisionRow] = field(default_factory=dict)
+    #: Those that are to be decided in a later group.
+    again: list[_Asked] = field(default_factory=list)
 
 
 class Line:
@@ -136,8 +142,7 @@ class Line:
         self.options = options or LineOptions()
         self._asked: deque[_Asked] = deque()
         self._told: deque[_Told] = deque()
-        self._n_told = 0
-        self._some, self._closing = asyncio.Event(), False
+        self._n_told, self._some, self._closing = 0, asyncio.Event(), False
         self.thread = StoreThread(self.options.patience)
         self._numbers: deque[range] = deque()
         self._task: asyncio.Task[None] | None = None
@@ -205,7 +210,10 @@ class Line:
         while True:
             await self._some.wait()
             while self._asked or self._told:
-                await self._serve(self._next())
+                group = self._next()
+                await self._serve(group)
+                if group.again:
+                    await asyncio.sleep(0)  # others go first
             if self._closing:
                 return
             self._some.clear()
@@ -257,11 +265,11 @@ class Line:
                 group.answers[place] = Refused(str(error))
                 continue
             if self.roster.is_stale and standing.fallback:
-                group.answers[place] = self._fallback(standing, "stale")
+                group.undecided[place] = standing, "stale"
             elif standing.state == LIVE:
                 by_policy.setdefault(standing.name, []).append(place)
             else:
-                group.answers[place] = self._fallback(standing, standing.state)
+                group.undecided[place] = standing, standing.state
         for name, places in by_policy.items():
             self._decide_by(self.roster.standings[name], places, group)
 
@@ -272,12 +280,14 @@ class Line:
             for one, number in zip(asked, self._taken(len(asked)), strict=True)
         ]
         made = self.clock()
-        found = standing.desk.decide(requests)
+        found = standing.desk.decide_within(self.options.each, requests)
         for place, one, request, decision in zip(places, asked, requests, found, strict=True):
             if isinstance(decision, Decision):
-                group.rows.append(_row(standing.name, made, one, request.seed, decision))
+                group.rows.append(row_of(standing.name, made, one, request.seed, decision))
                 group.places.append(place)
                 group.decisions.append(decision)
+            elif decision is None:
+                group.again.append(group.asked[place])
             else:
                 group.answers[place] = Refused(str(decision))
 
@@ -293,15 +303,16 @@ class Line:
     def _write(self, group: _Group) -> tuple[Sequence[DecisionRow], Sequence[Verdict]]:
         told = [(one.received, outcome) for one in group.told for outcome in one.outcomes]
         numbers = {outcome.decision: self.names.number(outcome.decision) for _, outcome in told}
-        foreign = [name for name, number in numbers.items() if number is None]
-        for name, row in (self.store.asked(foreign) if foreign else {}).items():
-            numbers[name] = row.number
+        ids = [name for name, number in numbers.items() if number is None]
+        ids += [name for place in group.undecided if (name := group.asked[place].request.id) is not None]
+        group.before = self.store.asked(ids) if ids else {}
         outcomes = []
         for received, outcome in told:
             number, came = numbers[outcome.decision], received if outcome.time is None else outcome.time
-            outcomes.append(
-                OutcomeRow(-1 if number is None else number, outcome.position, outcome.reward, came, received)
-            )
+            if number is None and outcome.decision in group.before:
+                number = group.before[outcome.decision].number
+            of, name = (NOBODY_KNOWS, outcome.decision) if number is None else (number, "")
+            outcomes.append(OutcomeRow(of, outcome.position, outcome.reward, came, received, name))
         return self.store.write(group.rows, outcomes)
 
     # ---- answering ------------------------------------------------------------------------------------------------
@@ -309,23 +320,33 @@ class Line:
     def _answer(self, group: _Group, rows: Sequence[DecisionRow], verdicts: Sequence[Verdict]) -> None:
         for place, row, ours, decision in zip(group.places, rows, group.rows, group.decisions, strict=True):
             if row.number == ours.number:
-                shown, chances = list(decision.shown), list(decision.propensities)
-            else:  # the same was asked before: the answer that was given then
-                shown, chances = msgspec.json.decode(row.shown), msgspec.json.decode(row.propensities)
-            name = self.names.name(row.number)
-            group.answers[place] = Decided(
-                name, shown, math.prod(chances), chances, row.policy, row.version, None,
-                self.roster.layout(row.policy, shown),
-            )  # fmt: skip
+                group.answers[place] = self._decided(row, list(decision.shown), list(decision.propensities))
+            else:
+                group.answers[place] = self._as_before(row, self.roster.standings[ours.policy])
+        for place, (standing, why) in group.undecided.items():
+            stood = group.before.get(group.asked[place].request.id or "")
+            group.answers[place] = self._as_before(stood, standing) if stood else self._fallback(standing, why)
         for one, answer in zip(group.asked, group.answers, strict=True):
-            assert answer is not None
-            self._say(one.batch.answer, one.place, answer)
+            if answer is not None:
+                self._say(one.batch.answer, one.place, answer)
+        self._asked.extend(group.again)
         start = 0
         for told in group.told:
             some = verdicts[start : start + len(told.outcomes)]
             start += len(some)
             self._say(told.then, Taken(*(sum(verdict is kind for verdict in some) for kind in Verdict)))
         self.counts.served(len(rows), verdicts)
+
+    def _decided(self, row: DecisionRow, shown: list[str], chances: list[float]) -> Answer:
+        name, layout = self.names.name(row.number), self.roster.layout(row.policy, shown)
+        return Decided(name, shown, math.prod(chances), chances, row.policy, row.version, None, layout)
+
+    def _as_before(self, row: DecisionRow, standing: Standing) -> Answer:
+        """Return the answer that an id got before, if it was about the same."""
+        decided, slot = self.roster.standings.get(row.policy), standing.row.slot
+        if decided is not None and decided.row.slot != slot:
+            return Refused(f"the id {row.asked!r} is of a decision on {decided.row.slot!r}: give another on {slot!r}")
+        return self._decided(row, *shown_in(row))
 
     def _without_store(self, group: _Group, reason: str, unsure: bool) -> None:
         """Answer decisions by what is fixed, and send outcomes away: they are the client's to keep.
@@ -360,22 +381,3 @@ class Line:
             then(*answer)
         except Exception:  # noqa: BLE001 - such as a connection that is being closed
             self.counts.add("errors", 1)
-
-
-def _row(policy: str, made: float, request: DecideRequest, number: int, decision: Decision) -> DecisionRow:
-    return DecisionRow(
-        number,
-        policy,
-        decision.policy_version,
-        made,
-        _json(request.context),
-        _json(decision.shown),
-        _json(decision.propensities),
-        request.person,
-        request.id,
-        None if request.candidates is None else _json(request.candidates),
-    )
-
-
-def _json(value: Any) -> str:
-    return _ENCODER.encode(value).decode()

@@ -31,7 +31,7 @@ class DecideRequest(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tr
     count : int, optional
         How many to show; by default what the policy says.
     id : str, optional
-        A name of your own: asked again by the same one, the same decision is answered.
+        A name of your own, for one slot: asked again by the same one, the same decision is answered.
     """
 
     context: Context = msgspec.field(default_factory=dict)

@@ -3,10 +3,14 @@
 A browser says in the header ``Origin`` whose page makes it ask. It hides the answer from the page unless the service
 names that origin, but asks all the same; so a foreign page is refused before anything is decided or written. Cookies
 have no part in it: credentials are never allowed. Source: the Fetch standard, sections 3.2 and 4.8.
+
+Whoever owns a name may let it point here (DNS rebinding): to a browser, pages of that name are then of the service's
+own origin. Where keys are asked for, such a page has none; a service without keys answers to this machine's names only.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +23,17 @@ from revealed.serve.messages import Refused
 
 #: What pages may ask for; all else is for programs and for the service's own pages.
 OPEN = frozenset(HOT)
+#: The console's forms carry a token of their own, and browsers hide their origin, as its pages tell them to.
+_GUARDED = "/console/"
+_SCRIPT = "/revealed.js"
+_HERE = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z", re.IGNORECASE)
+_NOT_HERE = (
+    "without keys, the service answers at localhost and 127.0.0.1 alone; start it with keys to be asked elsewhere"
+)
+_NOT_THEIRS = "pages of that origin may not ask here: start the service with --allow-origin"
+_NOT_FOR_PAGES = (
+    "this is not for pages of other sites; if it is the service's own, let the proxy between pass on the header Host"
+)
 _REMEMBERED = b"7200"  # seconds; the most that any browser heeds
 
 
@@ -45,6 +60,17 @@ def require_origins(origins: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def is_here(host: bytes) -> bool:
+    """Return whether the header ``Host`` is a name of this machine, which nobody else can give to theirs.
+
+    Examples
+    --------
+    >>> is_here(b"localhost:8000"), is_here(b"[::1]"), is_here(b"localhost.shop.example")
+    (True, True, False)
+    """
+    return _HERE.match(host) is not None
+
+
 class Origins:
     """An application that pages of some other sites may ask for decisions, and no others.
 
@@ -53,32 +79,35 @@ class Origins:
     application : ASGI application
     allowed : iterable of str
         Origins, such as ``https://shop.example``.
+    here : bool
+        It answers only where it is asked for by a name of this machine; for a service without keys.
     """
 
-    def __init__(self, application: Application, allowed: Iterable[str]) -> None:
+    def __init__(self, application: Application, allowed: Iterable[str], here: bool = False) -> None:
         self._application, self._allowed = application, frozenset(origin.encode() for origin in allowed)
+        self._here = here
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request."""
-        origin = None
-        if scope["type"] == "http":
-            for name, value in scope["headers"]:
-                if name == b"origin":
-                    origin = value
-                    break
-        if origin is None or scope["path"] not in OPEN:
+        if scope["type"] != "http":
             await self._application(scope, receive, send)
-        elif origin not in self._allowed:
-            if _is_own(origin, scope):
-                await self._application(scope, receive, send)
+            return
+        path: str = scope["path"]
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        origin = next((value for name, value in scope["headers"] if name == b"origin"), None)
+        if self._here and not all(map(is_here, hosts)):
+            await _refuse(send, 421, _NOT_HERE)
+        elif origin is None or path == _SCRIPT or path.startswith(_GUARDED):
+            await self._application(scope, receive, send)
+        elif path in OPEN and origin in self._allowed:
+            if scope["method"] == "OPTIONS":
+                await _answer(send, 204, _allowing(origin) + _METHODS, b"")
             else:
-                reason = "pages of that origin may not ask here: start the service with --allow-origin"
-                content = msgspec.json.encode(Refused(reason))
-                await _answer(send, 403, [(b"content-type", b"application/json"), (b"vary", b"origin")], content)
-        elif scope["method"] == "OPTIONS":
-            await _answer(send, 204, _allowing(origin) + _METHODS, b"")
+                await self._application(scope, receive, _adding(send, _allowing(origin)))
+        elif origin.partition(b"://")[2] in hosts:
+            await self._application(scope, receive, send)
         else:
-            await self._application(scope, receive, _adding(send, _allowing(origin)))
+            await _refuse(send, 403, _NOT_THEIRS if path in OPEN else _NOT_FOR_PAGES)
 
 
 _METHODS: Headers = [
@@ -86,11 +115,6 @@ _METHODS: Headers = [
     (b"access-control-allow-headers", b"authorization, content-type"),
     (b"access-control-max-age", _REMEMBERED),
 ]
-
-
-def _is_own(origin: bytes, scope: Scope) -> bool:
-    host = next((value for name, value in scope["headers"] if name == b"host"), b"")
-    return bool(host) and origin.partition(b"://")[2] == host
 
 
 def _allowing(origin: bytes) -> Headers:
@@ -105,6 +129,11 @@ def _adding(send: Send, more: Headers) -> Send:
         await send(message)
 
     return sent
+
+
+async def _refuse(send: Send, status: int, reason: str) -> None:
+    headers = [(b"content-type", b"application/json"), (b"vary", b"origin")]
+    await _answer(send, status, headers, msgspec.json.encode(Refused(reason)))
 
 
 async def _answer(send: Send, status: int, headers: Headers, content: bytes) -> None:

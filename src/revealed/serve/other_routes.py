@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
+from math import ceil
 from typing import Any, TypeVar
 
 import msgspec
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
+from starlette.convertors import PathConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
@@ -32,6 +36,18 @@ from revealed.store.protocol import PolicyRow
 Handler = Callable[[Request], Awaitable[Response]]
 Message = TypeVar("Message")
 
+#: Seconds for which a write that went well tells that others would: who asks again and again writes no more often.
+_PROVED = 1.0
+
+
+class _Any(PathConvertor):
+    """The rest of a path, whatever is in it: Starlette's leaves out an end of a line, and would forget another one."""
+
+    regex = "(?s:.*)"
+
+
+register_url_convertor("any", _Any())
+
 
 class OtherRoutes:
     """What is asked seldom.
@@ -44,6 +60,7 @@ class OtherRoutes:
 
     def __init__(self, line: Line, gate: Gate | None) -> None:
         self.line, self.gate, self._changes = line, gate, Changes(line.store, line.clock)
+        self._proving, self._proved = asyncio.Lock(), (-_PROVED, 0)
 
     def application(self, *more: BaseRoute, **options: Any) -> Starlette:
         """Return the application, with more routes."""
@@ -59,10 +76,10 @@ class OtherRoutes:
             Route("/v1/policies/{name}", self._for("admin", self.change), methods=["PATCH"]),
             Route("/v1/policies/{name}/promote", self._for("admin", self.promote), methods=["POST"]),
             Route("/v1/slots/{slot}/rollback", self._for("admin", self.roll_back), methods=["POST"]),
-            Route("/v1/decisions/{name:path}", self._for("read", self.decision)),
+            Route("/v1/decisions/{name:any}", self._for("read", self.decision)),
             Route("/v1/alarms", self._for("read", self.alarms)),
             Route("/v1/strays", self._for("read", self.strays)),
-            Route("/v1/people/{person:path}", self._for("admin", self.forget), methods=["DELETE"]),
+            Route("/v1/people/{person:any}", self._for("admin", self.forget), methods=["DELETE"]),
         ]
         handlers: Any = {HTTPException: _told, Exception: _ours}
         return Starlette(routes=routes, exception_handlers=handlers, **options)
@@ -76,6 +93,8 @@ class OtherRoutes:
                 return await handler(request, who)
             except GateError as error:
                 headers = {"www-authenticate": "Bearer"} if error.status == 401 else {}
+                if error.wait:
+                    headers["retry-after"] = str(ceil(error.wait))
                 return _answer(Refused(error.reason), error.status, headers)
             except StoreError as error:
                 return _answer(Refused(str(error)), 503, {"retry-after": "1"})
@@ -93,7 +112,7 @@ class OtherRoutes:
     async def ready(self, _request: Request) -> Response:
         """Answer whether it can decide and write."""
         try:
-            await self.line.thread.in_time(self.line.store.ends)
+            await self._require_writable()
         except StoreError as error:
             return _answer({"status": "not ready", "reason": str(error)}, 503, {"retry-after": "1"})
         now = self.line.clock()
@@ -104,12 +123,27 @@ class OtherRoutes:
         }  # fmt: skip
         return _answer({"status": "ready", "policies": told})
 
+    async def _require_writable(self) -> None:
+        """Write something, unless that went well a moment ago and nothing has failed since; StoreError if it cannot."""
+        async with self._proving:
+            moment, errors = self._proved
+            failed = self.line.counts["store_errors"]
+            if errors != failed or time.monotonic() - moment >= _PROVED:
+                await self.line.thread.in_time(self.line.store.lease, 1)
+                self._proved = time.monotonic(), failed
+
     async def metrics(self, _request: Request, _who: str) -> Response:
         """Answer counters and gauges."""
-        gauges: dict[str, float] = {"waiting": self.line.waiting}
-        for name, each in self.line.roster.standings.items():
+        roster, store = self.line.roster, self.line.store
+        gauges = {"waiting": self.line.waiting, "learner_silence_seconds": roster.silence, "stale": roster.is_stale}
+        _, outcomes = await self.line.in_turn(store.ends)
+        for name, each in roster.standings.items():
             named = json.dumps(name, ensure_ascii=False)  # escaped as Prometheus does
             gauges[f"lesson{{policy={named}}}"] = each.lesson
+            last = next(iter(await self.line.in_turn(store.lessons_after, name, max(each.lesson - 1, 0))), None)
+            known = 0 if last is None or last.number != each.lesson else last.outcomes_to
+            gauges[f"outcomes_since_lesson{{policy={named}}}"] = outcomes - known
+            gauges[f"left_out{{policy={named}}}"] = each.left_out
             for kind in KINDS:
                 gauges[f'alarm{{policy={named},kind="{kind}"}}'] = sum(alarm.kind == kind for alarm in each.alarms)
         return PlainTextResponse(self.line.counts.text(gauges), media_type="text/plain; version=0.0.4")
@@ -203,7 +237,9 @@ class OtherRoutes:
     async def strays(self, _request: Request, _who: str) -> Response:
         """Answer the latest outcomes that count for nothing."""
         rows = await self.line.in_turn(self.line.store.strays, 100)
-        return _answer([dict(row) for row in rows])
+        name = self.line.names.name
+        ours = [{"name": name(row["decision"])} if row["decision"] >= 0 else {} for row in rows]
+        return _answer([{**row, **named} for row, named in zip(rows, ours, strict=True)])
 
     async def forget(self, request: Request, who: str) -> Response:
         """Take a person's decisions and outcomes out of the log."""

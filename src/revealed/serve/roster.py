@@ -36,9 +36,12 @@ class Standing:
         self.row = row
         self.take(policy, lesson, learned)
 
-    def take(self, policy: LearningPolicy, lesson: int, learned: float, alarms: Sequence[Alarm] = ()) -> None:
+    def take(
+        self, policy: LearningPolicy, lesson: int, learned: float, alarms: Sequence[Alarm] = (), left_out: int = 0
+    ) -> None:
         """Go on with what was learned since."""
-        self.desk, self.lesson, self.learned, self.alarms = Desk(policy), lesson, learned, alarms
+        self.desk, self.lesson, self.learned = Desk(policy), lesson, learned
+        self.alarms, self.left_out = alarms, left_out
 
     @property
     def name(self) -> str:
@@ -75,10 +78,13 @@ class Roster:
     standings : dict
     is_stale : bool
         Nobody has been learning for so long that what is known here is not to be relied on.
+    silence : float
+        Seconds since a learner was heard of, at the last look.
     """
 
     standings: dict[str, Standing]
     is_stale: bool = False
+    silence: float = 0.0
     _slots: tuple[set[str], dict[str, list[Standing]]] | None = field(default=None, repr=False)
 
     def named(self, name: str) -> Standing:

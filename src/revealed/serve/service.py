@@ -41,7 +41,7 @@ class ServiceOptions:
     rate : float
         Requests a second for each key; 0 for any number.
     open : bool
-        Without keys: for a service that nobody else can reach.
+        Without keys, for this machine alone: it answers at localhost, 127.0.0.1 and ::1 only.
     refresh : float
         Seconds between looks at what was learned.
     stale : float
@@ -136,7 +136,7 @@ class Opened:
         others = OtherRoutes(line, gate).application(console.route())
         following = asyncio.create_task(self._follow(line, gate))
         self.service = Service(line, gate, others, self.options.limits)
-        yield Origins(self.service, self.options.origins)
+        yield Origins(self.service, self.options.origins, here=gate is None)
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
@@ -151,7 +151,7 @@ class Opened:
         standing = Standing(row, policy_of(kept.state), kept.lesson, 0.0)
         news = self.snapshots.news(row.name)
         if news is not None and news.lesson >= kept.lesson:
-            standing.take(news.policy, news.lesson, news.learned, news.alarms)
+            standing.take(news.policy, news.lesson, news.learned, news.alarms, news.left_out)
         return standing
 
     async def _follow(self, line: Line, gate: Gate | None) -> None:
@@ -172,15 +172,15 @@ class Opened:
         for name, standing in line.roster.standings.items():
             news = await loop.run_in_executor(None, self.snapshots.news, name)
             if news is not None and news.lesson > standing.lesson:
-                standing.take(news.policy, news.lesson, news.learned, news.alarms)
+                standing.take(news.policy, news.lesson, news.learned, news.alarms, news.left_out)
 
     async def _refresh(self, line: Line, gate: Gate | None) -> None:
         if gate is not None:
             gate.keys = {key.id: key for key in await line.in_turn(line.store.keys)}
         if await line.in_turn(line.store.is_held, ROLE):
             self._heard = time.monotonic()
-        silence = time.monotonic() - self._heard
-        line.roster.is_stale = 0 < self.options.stale < silence
+        line.roster.silence = time.monotonic() - self._heard
+        line.roster.is_stale = 0 < self.options.stale < line.roster.silence
         rows = await line.in_turn(line.store.policies)
         line.roster.told(rows)
         for row in rows:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
 from urllib.parse import quote
 
@@ -11,6 +12,9 @@ import msgspec
 from revealed.decide.policy import LearningPolicy
 from revealed.files import write_whole
 from revealed.serve.watch import Alarm
+
+#: Most systems allow 255 bytes, of which some go to the ending and to the file that it is written to first.
+_LONGEST = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,12 +29,15 @@ class Snapshot:
         When, in seconds since 1970.
     alarms : tuple of Alarm
         What looked unlike before then.
+    left_out : int
+        Rows that nothing could be learned from, since the learner was started.
     """
 
     policy: LearningPolicy
     lesson: int
     learned: float
     alarms: tuple[Alarm, ...] = ()
+    left_out: int = 0
 
 
 class _Written(msgspec.Struct):
@@ -38,6 +45,7 @@ class _Written(msgspec.Struct):
     learned: float
     policy: msgspec.Raw
     alarms: tuple[Alarm, ...] = ()
+    left_out: int = 0
 
 
 class Snapshots:
@@ -56,9 +64,8 @@ class Snapshots:
         """Write a snapshot; deciders see the one before or this one, never a part."""
         self.folder.mkdir(parents=True, exist_ok=True)
         state = msgspec.Raw(state_of(snapshot.policy))
-        write_whole(
-            self._path(name), msgspec.json.encode(_Written(snapshot.lesson, snapshot.learned, state, snapshot.alarms))
-        )
+        told = _Written(snapshot.lesson, snapshot.learned, state, snapshot.alarms, snapshot.left_out)
+        write_whole(self._path(name), msgspec.json.encode(told))
 
     def news(self, name: str) -> Snapshot | None:
         """Return the snapshot of a policy, if it is another than the last time."""
@@ -72,10 +79,14 @@ class Snapshots:
         except (FileNotFoundError, msgspec.DecodeError):
             return None
         self._seen[name] = sign
-        return Snapshot(policy_of(written.policy), written.lesson, written.learned, written.alarms)
+        policy = policy_of(written.policy)
+        return Snapshot(policy, written.lesson, written.learned, written.alarms, written.left_out)
 
     def _path(self, name: str) -> Path:
-        return self.folder / f"{quote(name, safe='')}.json"
+        quoted = quote(name, safe="")
+        if len(quoted) > _LONGEST:  # a letter may take nine, and names of files have their limit
+            quoted = f"={blake2b(name.encode(), digest_size=16).hexdigest()}"  # quoting leaves no =
+        return self.folder / f"{quoted}.json"
 
 
 def state_of(policy: LearningPolicy) -> bytes:

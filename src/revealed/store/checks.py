@@ -67,7 +67,7 @@ def _wrong_with_decision(row: DecisionRow) -> Iterable[Problem]:
 
 
 def outcome_values(row: OutcomeRow) -> tuple[int, int, float, float, float]:
-    """Return what is written of an outcome, without its place.
+    """Return what is written of an outcome, without its place and name.
 
     Raises
     ------
@@ -77,13 +77,15 @@ def outcome_values(row: OutcomeRow) -> tuple[int, int, float, float, float]:
     try:
         decision, position = index(row.decision), index(row.position)
         finite = isfinite(row.reward) and isfinite(row.came) and isfinite(row.received)
-        if finite and -LARGEST <= decision <= LARGEST and -LARGEST <= position <= LARGEST:
+        named = row.name == "" or not any(wrong_text("name", row.name))
+        if finite and named and -LARGEST <= decision <= LARGEST and -LARGEST <= position <= LARGEST:
             return (decision, position, row.reward, row.came, row.received)
     except (TypeError, ValueError, OverflowError):
         pass
     problems = [*_wrong_number("decision", row.decision), *_wrong_number("position", row.position)]
     for name in ("reward", "came", "received"):
         problems += _wrong_time(name, getattr(row, name))
+    problems += wrong_text("name", row.name)
     raise DataError(f"outcome of decision {row.decision}", problems)
 
 

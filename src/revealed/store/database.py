@@ -23,7 +23,8 @@ class Database(ABC):
     def transaction(self) -> AbstractContextManager[None]:
         """Return a block that is on disk when it ends, and of which nothing is there if it fails.
 
-        There is one at a time, whichever process it is of: what it reads stays as it is until its end.
+        There is one at a time, whichever process it is of: what it reads stays as it is until its end. One inside
+        another is a part of that.
         """
 
     @abstractmethod

@@ -57,6 +57,7 @@ _REMEDIES: tuple[tuple[type[psycopg.Error], str], ...] = (
     (said.ReadOnlySqlTransaction, "the server takes no writes: give the address of the primary server"),
     (said.InsufficientPrivilege, f"this user may not do that: GRANT CREATE on the database, or all on {SCHEMA!r}"),
     (said.InvalidPassword, "the server does not know this user and password: check the address"),
+    (said.ProgramLimitExceeded, "an id or a person is too long for an index: give 2,048 bytes at most"),
     (psycopg.OperationalError, "the server does not answer: check the address and that it runs, then send it again"),
     (psycopg.InterfaceError, "the connection is closed: open the store again"),
 )
@@ -197,6 +198,9 @@ class Postgres(Database):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Return a block that is on disk when it ends, and of which nothing is there if it fails."""
+        if self._inside:
+            yield
+            return
         with self._block(_BEGIN):
             yield
 

@@ -7,9 +7,13 @@ The same tests run on each store (``tests/store``). All that is returned was on 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+#: The decision of an outcome whose client calls it by a name that nobody knows.
+NOBODY_KNOWS = -1
 
 
 class DecisionRow(NamedTuple):
@@ -56,7 +60,7 @@ class OutcomeRow(NamedTuple):
     Parameters
     ----------
     decision : int
-        The decision's number.
+        The decision's number, or ``NOBODY_KNOWS``.
     position : int
         Of what was shown there, from 1.
     reward : float
@@ -64,6 +68,8 @@ class OutcomeRow(NamedTuple):
         When it happened, in seconds since 1970 (UTC), as the client tells it.
     received : float
         When it was received.
+    name : str
+        What the client calls a decision that nobody knows; empty for others. It is kept among the strays.
     """
 
     decision: int
@@ -71,6 +77,7 @@ class OutcomeRow(NamedTuple):
     reward: float
     came: float
     received: float
+    name: str = ""
 
 
 class Verdict(StrEnum):
@@ -237,17 +244,8 @@ class Store(Protocol):
     ) -> tuple[Sequence[DecisionRow], Sequence[Verdict]]:
         """Write decisions, then outcomes, in one transaction, and return when it is on disk.
 
-        Returns
-        -------
-        decisions : sequence of DecisionRow
-            Those that stand: the one written first where the same id was asked for again.
-        verdicts : sequence of Verdict
-            One for each outcome.
-
-        Raises
-        ------
-        StoreError
-            If it could not be written; nothing was.
+        Returns the decisions that stand, the one written first where the same id was asked for again, and a verdict for
+        each outcome.
         """
         ...
 
@@ -296,7 +294,7 @@ class Store(Protocol):
         ...
 
     def strays(self, limit: int) -> Sequence[Mapping[str, Any]]:
-        """Return the latest outcomes that count for nothing, each with why."""
+        """Return the latest outcomes that count for nothing, each with why, and its ``name`` where it has one."""
         ...
 
     # ---- learning -------------------------------------------------------------------------------------------------
@@ -354,6 +352,10 @@ class Store(Protocol):
         ...
 
     # ---- administration -------------------------------------------------------------------------------------------
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a block that is one transaction, with nobody else writing; nothing of it is there if it fails."""
+        ...
 
     def policies(self) -> Sequence[PolicyRow]:
         """Return all policies, by name."""

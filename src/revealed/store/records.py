@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 from revealed.errors import SpecificationError, StoreError
@@ -171,6 +172,10 @@ class Records:
         return bool(self._database.rows("SELECT 1 FROM roles WHERE role = ? AND held_to > ?", (role, self._clock())))
 
     # ---- administration -------------------------------------------------------------------------------------------
+
+    def transaction(self) -> AbstractContextManager[None]:
+        """Return a block that is one transaction, with nobody else writing; nothing of it is there if it fails."""
+        return self._database.transaction()
 
     def policies(self) -> Sequence[PolicyRow]:
         """Return all policies, by name."""

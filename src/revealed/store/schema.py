@@ -69,7 +69,21 @@ CREATE TABLE milestones (
 CREATE TABLE judgements (slot $text PRIMARY KEY, moment $real NOT NULL, found $text NOT NULL)$strict;
 """
 
-STEPS: tuple[str, ...] = (_FIRST, _MILESTONES)
+#: Outcomes of decisions that nobody knows, each with what its client called the decision: so two of them are two. A
+#: process of the release before still writes here, without a name.
+_NAMED_STRAYS = """
+ALTER TABLE strays RENAME TO strays_before;
+CREATE TABLE strays (
+    seq $key, decision $integer NOT NULL, position $integer NOT NULL, reward $real NOT NULL, came $real NOT NULL,
+    received $real NOT NULL, why $text NOT NULL, name $text NOT NULL DEFAULT '',
+    UNIQUE (decision, name, position, reward, came)
+)$strict;
+INSERT INTO strays (decision, position, reward, came, received, why)
+SELECT decision, position, reward, came, received, why FROM strays_before ORDER BY seq;
+DROP TABLE strays_before;
+"""
+
+STEPS: tuple[str, ...] = (_FIRST, _MILESTONES, _NAMED_STRAYS)
 
 #: What the types of columns are called.
 SQLITE = {

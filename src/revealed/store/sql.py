@@ -9,13 +9,15 @@ from typing import Any
 from revealed.errors import StoreError
 from revealed.store.checks import LARGEST, decision_values, outcome_values, verdict
 from revealed.store.database import Database
-from revealed.store.protocol import Answered, DecisionRow, OutcomeRow, Verdict
+from revealed.store.protocol import NOBODY_KNOWS, Answered, DecisionRow, OutcomeRow, Verdict
 from revealed.store.records import Records
 
 #: Rows that readers hold at a time: memory is bounded by them, and no reading transaction stays open between them.
 CHUNK = 500
-#: Decisions that are dropped in one transaction, so that writers wait for a moment only.
-DROPPED = 2000
+#: Decisions that are looked at together, and dropped in one transaction, so that writers wait for a moment only.
+DROPPED = 500
+#: Names of versions whose keys are kept in memory. A version decides until the next lesson, a fraction of a second.
+_VERSIONS = 256
 
 
 def _sql(text: str) -> str:
@@ -47,6 +49,9 @@ WITH RECURSIVE stretches (id) AS (
 )
 SELECT number FROM stretches CROSS JOIN decisions WHERE (number >> 10) = id AND person = ? AND person IS NOT NULL
 """
+#: Keys with times; by key, since clocks step and times are in no order.
+_TIMES_OF_DECISIONS = "SELECT number, made FROM decisions WHERE number > ? ORDER BY number LIMIT ?"
+_TIMES_OF_STRAYS = "SELECT seq, received FROM strays WHERE seq > ? ORDER BY seq LIMIT ?"
 _STANDING_OUTCOMES = "SELECT decision, position, seq, reward FROM outcomes WHERE"
 
 
@@ -95,7 +100,7 @@ class SqlStore(Records):
                     "SELECT numbers, decisions, outcomes FROM counters"
                 )
                 standing, decision_end = self._add_decisions(decisions, made, last_decision)
-                verdicts, outcome_end = self._add_outcomes(came, last_outcome)
+                verdicts, outcome_end = self._add_outcomes(outcomes, came, last_outcome)
                 highest = max((numbers, *(values[0] for values in made)))
                 if (highest, decision_end, outcome_end) != (numbers, last_decision, last_outcome):
                     self._database.rows(
@@ -113,9 +118,11 @@ class SqlStore(Records):
         """Insert decisions; return those that stand, and the last place taken."""
         if not sent:
             return (), last
-        for name in {(row.policy, row.version) for row in sent} - self._versions.keys():
-            self._versions[name] = self._version(*name)
-        versions = self._versions
+        names, versions = {(row.policy, row.version) for row in sent}, self._versions
+        if len(versions) > _VERSIONS:
+            versions.clear()
+        for name in names - versions.keys():
+            versions[name] = self._version(*name)
         places = range(last + 1, last + 1 + len(sent))
         rows = [
             (place, versions[row.policy, row.version], *values)
@@ -155,7 +162,9 @@ class SqlStore(Records):
                 )
         return standing, end
 
-    def _add_outcomes(self, came: Sequence[tuple[Any, ...]], last: int) -> tuple[Sequence[Verdict], int]:
+    def _add_outcomes(
+        self, sent: Sequence[OutcomeRow], came: Sequence[tuple[Any, ...]], last: int
+    ) -> tuple[Sequence[Verdict], int]:
         """Insert outcomes; return what became of each, and the last place taken."""
         if not came:
             return (), last
@@ -169,13 +178,14 @@ class SqlStore(Records):
         standing = {(row[0], row[1]): (row[2], row[3]) for row in found}
         verdicts = [verdict(row[0], row[3], standing.get((row[1], row[2]))) for row in rows]
         stray = [
-            (*row[1:], said.value)
-            for row, said in zip(rows, verdicts, strict=True)
+            (*row[1:], said.value, outcome.name)
+            for outcome, row, said in zip(sent, rows, verdicts, strict=True)
             if said in (Verdict.DIFFERENT, Verdict.UNKNOWN)
         ]
         if stray:
             self._database.many(
-                "INSERT INTO strays (decision, position, reward, came, received, why) VALUES (?, ?, ?, ?, ?, ?) "
+                "INSERT INTO strays (decision, position, reward, came, received, why, name) "
+                "VALUES (?, ?, ?, ?, ?, ?, ?) "
                 "ON CONFLICT DO NOTHING",
                 stray,
             )
@@ -266,9 +276,10 @@ class SqlStore(Records):
 
     def strays(self, limit: int) -> Sequence[Mapping[str, Any]]:
         """Return the latest outcomes that count for nothing, the last first, each with ``why`` (a verdict's value)."""
-        names = ("decision", "position", "reward", "came", "received", "why")
+        names = ("decision", "position", "reward", "came", "received", "why", "name")
         found = self._database.rows(
-            "SELECT decision, position, reward, came, received, why FROM strays ORDER BY seq DESC LIMIT ?", (limit,)
+            f"SELECT {', '.join(names)} FROM strays ORDER BY seq DESC LIMIT ?",  # noqa: S608
+            (limit,),
         )
         return [dict(zip(names, row, strict=True)) for row in found]
 
@@ -295,26 +306,33 @@ class SqlStore(Records):
         Returns
         -------
         int
-            How many decisions there were. They go in transactions of some thousands: what was dropped before an
-            error stays dropped, and the next call goes on.
+            How many decisions there were. They are looked for outside of transactions, and go in transactions of some
+            hundreds: what was dropped before an error stays dropped, and the next call goes on.
         """
-        count, after = 0, -1
-        while True:
+        count = 0
+        for numbers in self._before(_TIMES_OF_DECISIONS, moment):
             with self._database.transaction():
-                found = self._database.rows(
-                    "SELECT number FROM decisions WHERE number > ? AND made < ? ORDER BY number LIMIT ?",
-                    (after, moment, DROPPED),
+                count += self._delete(numbers)
+        for places in self._before(_TIMES_OF_STRAYS, moment):
+            with self._database.transaction():
+                self._database.rows(
+                    f"DELETE FROM strays WHERE seq {self._database.any_number}",  # noqa: S608
+                    (self._database.among(places),),
                 )
-                numbers = [row[0] for row in found]
-                self._delete(numbers)
-                if not numbers:
-                    self._database.rows("DELETE FROM strays WHERE received < ?", (moment,))
-            if not numbers:
-                break
-            count, after = count + len(numbers), numbers[-1]
         if count:
             self._database.scrub()
         return count
+
+    def _before(self, sql: str, moment: float) -> Iterator[list[int]]:
+        """Yield the keys of a table's rows from before a moment, some at a time; nobody waits while they are found."""
+        after, further = -1, True
+        while further:
+            found = self._database.rows(sql, (after, DROPPED))
+            old = [key for key, at in found if at < moment]
+            if old:
+                yield old
+            further = len(found) == DROPPED
+            after = found[-1][0] if found else after
 
     def settle(self) -> None:
         """Move what stands in SQLite's write-ahead log into its file; PostgreSQL does so by itself."""
@@ -328,8 +346,17 @@ class SqlStore(Records):
         """
         self._database.compact()
 
-    def _delete(self, numbers: Sequence[int]) -> None:
-        """Take out decisions and what came of them."""
-        among = self._database.among(numbers)
-        for column in ("outcomes WHERE decision", "strays WHERE decision", "decisions WHERE number"):
-            self._database.rows(f"DELETE FROM {column} {self._database.any_number}", (among,))  # noqa: S608
+    def _delete(self, numbers: Sequence[int]) -> int:
+        """Take out decisions and what came of them; return how many there were."""
+        database = self._database
+        among = database.among(numbers)
+        for column in ("outcomes WHERE decision", "strays WHERE decision"):
+            database.rows(f"DELETE FROM {column} {database.any_number}", (among,))  # noqa: S608
+        gone = database.rows(f"DELETE FROM decisions WHERE number {database.any_number} RETURNING asked", (among,))  # noqa: S608
+        ids = [row[0] for row in gone if row[0] is not None]
+        if ids:  # told by a client's own id before there was a decision
+            database.rows(
+                f"DELETE FROM strays WHERE decision = ? AND name {database.any_text}",  # noqa: S608
+                (NOBODY_KNOWS, database.among(ids)),
+            )
+        return len(gone)

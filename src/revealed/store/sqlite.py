@@ -69,7 +69,7 @@ class Sqlite(Database):
     any_text = any_number = "IN (SELECT value FROM json_each(?))"
 
     def __init__(self, path: str | PathLike[str], patience: float = 5.0) -> None:
-        self._name = fspath(path)
+        self._name, self._inside = fspath(path), False
         _require_version(apsw.sqlite_lib_version())
         try:
             self._connection = apsw.Connection(self._name)
@@ -146,9 +146,13 @@ class Sqlite(Database):
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Return a block that is on disk when it ends, and of which nothing is there if it fails."""
+        if self._inside:
+            yield
+            return
         ending = False
         try:
             self._connection.execute("BEGIN IMMEDIATE")
+            self._inside = True
             yield
             ending = True
             self._connection.execute("COMMIT")
@@ -162,6 +166,8 @@ class Sqlite(Database):
                 told.unsure = ending and isinstance(error, apsw.IOError)
                 raise told from None
             raise
+        finally:
+            self._inside = False
 
     def rows(self, sql: str, values: Sequence[Any] = ()) -> list[tuple[Any, ...]]:
         """Run a statement and return all its rows."""

@@ -139,7 +139,8 @@ class Layout:
             return tuple(combinations(names, 2)) if self.pairs else ()
         found = []
         for pair in self.pairs:
-            if isinstance(pair, str) or len(pair) != 2 or pair[0] == pair[1]:
+            named = isinstance(pair, list | tuple) and all(isinstance(name, str) for name in pair)
+            if not named or len(pair) != 2 or pair[0] == pair[1]:
                 raise SpecificationError(f'[layout] pairs lists pairs of slots, ["headline", "image"], not {pair!r}')
             places = sorted(self.space.slot_of(name) for name in pair)
             found.append((names[places[0]], names[places[1]]))
@@ -150,6 +151,8 @@ class Layout:
         """The slots whose options have effects that depend on the context."""
         if isinstance(self.by_context, bool):
             return self.space.names if self.by_context else ()
+        if not all(isinstance(name, str) for name in self.by_context):
+            raise SpecificationError(f"[layout] by_context is true, false or a list of slots, not {self.by_context!r}")
         return tuple(self.space.names[self.space.slot_of(name)] for name in dict.fromkeys(self.by_context))
 
     def feature_space(self, context: Features) -> FeatureSpace:

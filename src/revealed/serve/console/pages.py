@@ -192,7 +192,7 @@ class Pages:
         """Show the latest outcomes that count for nothing."""
         found = await self.reading(lambda store: store.strays(FEW))
         names = self.line.names
-        rows = [{**row, "name": names.name(row["decision"]) if row["decision"] >= 0 else ""} for row in found]
+        rows = [{**row, "ours": names.name(row["decision"]) if row["decision"] >= 0 else ""} for row in found]
         return self.render("log.html", viewer, kind="/strays", kinds=KINDS, strays=rows)
 
     async def acts(self, _request: Request, viewer: Viewer) -> Response:

@@ -1,0 +1,61 @@
+"""``revealed serve`` up to the moment when it serves: what comes into the log, and what is refused before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from revealed.store.open import open_store
+from tests.cli.conftest import Invoke
+
+OFFERS = """
+[features]
+formula = "C(offer) + C(device) + C(offer):C(device)"
+
+[business]
+fallback = ["news"]
+
+[log]
+decision = "visit"
+action = "offer"
+reward = "clicked"
+"""
+
+
+@pytest.fixture(autouse=True)
+def _no_processes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr("revealed.serve.supervisor.Supervisor.run", lambda self: self.listening.close())
+    monkeypatch.chdir(tmp_path)
+
+
+def served(invoke: Invoke, text: str, *options: str, code: int = 0) -> str:
+    """Write a policy and serve it; return what was said, in one line."""
+    Path("offers.toml").write_text(text)
+    done = invoke("serve", "offers.toml", "--without-keys", "--port", "0", *options, code=code)
+    return " ".join(done.stderr.split())
+
+
+def test_a_changed_policy_begins_in_the_shadow_of_the_one_before(invoke: Invoke) -> None:
+    for _ in range(2):  # and as after a restart
+        assert served(invoke, OFFERS).startswith("Serving offers at")
+    changed = OFFERS.replace(" + C(offer):C(device)", "")
+    assert "(--name NAME --slot offers)" in served(invoke, changed, code=4)
+    for _ in range(2):
+        assert served(invoke, changed, "--name", "plain", "--slot", "offers").startswith("Serving plain at")
+    assert "'plain' stands in the slot 'offers'" in served(invoke, changed, "--name", "plain", code=4)
+    store = open_store("revealed.db")
+    assert [(row.name, row.slot, row.state) for row in store.policies()] == [
+        ("offers", "offers", "live"),
+        ("plain", "offers", "shadow"),
+    ]
+    store.close()
+    told = served(invoke, changed, "--name", "elsewhere")
+    assert told.startswith(
+        "There are several slots now: requests have to say which, as their policy: elsewhere, offers"
+    )
+
+
+def test_a_name_that_cannot_be_asked_for_is_refused(invoke: Invoke) -> None:
+    for options in (("--name", "a/b"), ("--slot", "a/b"), ("--slot", "")):
+        assert "1 to 64 printable letters" in served(invoke, OFFERS, *options, code=4)
