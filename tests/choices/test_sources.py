@@ -303,7 +303,7 @@ def test_decimal_comma(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(GOOD.replace(",", ";").replace("2.5", "2,5"))
     log = read(tmp_path / "a.csv", text=TextFormat(delimiter=";", decimal=","))
     assert log.numbers("cost").tolist() == [2.5, 3, 1, 4]
-    with pytest.raises(SpecificationError, match=r"decimal comma; read the file with text=TextFormat\(decimal=','\)"):
+    with pytest.raises(SpecificationError, match=r"comma \('2,5'\); read the file with text=TextFormat\(decimal=','\)"):
         read(tmp_path / "a.csv", text=TextFormat(delimiter=";")).numbers("cost")
     with pytest.raises(SpecificationError, match=r"text=TextFormat\(delimiter=…\)"):
         read(tmp_path / "a.csv", delimiter=";")  # type: ignore[call-arg]

@@ -77,6 +77,15 @@ def test_willingness_to_pay_at_values(invoke: Invoke, trips_csv: Path) -> None:
     assert told(invoke(*arguments).stdout) == as_json(expected)
 
 
+def test_willingness_to_pay_for_names_in_backticks(invoke: Invoke, trips_csv: Path) -> None:
+    trips_csv.write_text(trips_csv.read_text().replace('"time"', '"travel.time"', 1))
+    invoke("fit", trips_csv, *ROLES, "--utility", "cost + `travel.time`", "--out", "i.json")
+    one, other = (
+        told(invoke("wtp", "i.json", name, "--less", "--json").stdout) for name in ("`travel.time`", "travel.time")
+    )
+    assert one["items"][0]["worth"] == other["items"][0]["worth"]  # type: ignore[index]
+
+
 def test_elasticities(invoke: Invoke, saved: Path, trips_csv: Path, folder: Path) -> None:
     arguments = ("elasticities", saved, trips_csv, "--attribute", "cost")
     expected = Fit.load(saved).elasticities(the_log(trips_csv), "cost")

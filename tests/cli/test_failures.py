@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
 import pytest
 
 from tests.cli.conftest import ENVIRONMENT, ROLES, UTILITY, Invoke, Run
@@ -38,6 +39,10 @@ BAD: dict[str, tuple[Callable[[str], str], str]] = {
     "header only": (lambda text: text.splitlines()[0] + "\n", "there are no rows"),
     "wrong delimiter": (lambda text: text.replace(",", ";"), "--delimiter ';'"),
     "nothing chosen": (lambda text: text.replace("bus,1,2.0", "bus,0,2.0"), "no alternative is chosen"),
+    "x or empty": (
+        lambda text: text.replace(",1,", ",x,", 2).replace("car,0", "car,").replace("bus,0", "bus,"),
+        "labels where 0 and 1 should be: 'x', empty",
+    ),
     "two chosen": (lambda text: text.replace("car,0,4.5", "car,1,4.5"), "several alternatives are chosen"),
     "alternative twice": (lambda text: text.replace("car,0", "bus,0"), "twice"),
     "missing attribute": (lambda text: text.replace("2.5", ""), "missing cells [column 'cost'; row 3"),
@@ -273,6 +278,49 @@ def test_a_place_that_cannot_be_written_is_told_before_the_work(invoke: Invoke, 
 
 def test_a_report_of_unknown_kind(invoke: Invoke, trips_csv: Path) -> None:
     assert ".docx" in invoke("fit", trips_csv, *ROLES, *UTILITY, "--report", "fit.docx", code=6).stderr
+    assert ".gif" in invoke("layout", "absent.csv", "--picture", "effects.gif", code=6).stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "places"),
+    [
+        (("fit", "trips.csv", *ROLES, *UTILITY), ("--out", "trips.csv")),
+        (("fit", "trips.csv", *ROLES, *UTILITY), ("--out", "./linked.csv")),
+        (("fit", "trips.csv", *ROLES, *UTILITY), ("--checkpoint", "trips.csv")),
+        (("fit", "trips.csv", *ROLES, "--utility", "u.toml"), ("--out", "u.toml")),
+        (("fit", "parts", *ROLES, *UTILITY), ("--out", "parts/more/a.parquet")),
+        (("fit", "trips.csv", *ROLES, *UTILITY), ("--out", "same.html", "--report", "same.html")),
+        (("describe", "notes.txt", *ROLES), ("--report", "notes.txt")),
+        (("whatif", "fit.json", "trips.csv", "--set", "cost *= 1.1"), ("--out", "fit.json")),
+        (("wtp", "fit.json", "time"), ("--out", "fit.json")),
+        (("compare", "fit.json", "fit.json"), ("--out", "fit.json")),
+        (("learn", "policy.toml", "trips.csv"), ("--out", "policy.toml")),
+        (("learn", "policy.toml", "trips.csv"), ("--out", "trips.csv")),
+        (("learn", "policy.json", "trips.csv"), ("--out", "trips.csv")),
+        (("evaluate", "policy.json", "log.txt"), ("--report", "log.txt")),
+        (("dynamic", "trips.csv", "--states", "x", "--discount", 0.9), ("--out", "trips.csv")),
+        (("layout", "trips.csv"), ("--out", "trips.csv")),
+    ],
+)
+def test_no_result_takes_the_place_of_what_is_read_or_of_another(
+    invoke: Invoke, folder: Path, command: tuple[object, ...], places: tuple[str, ...]
+) -> None:
+    (folder / "parts" / "more").mkdir(parents=True)
+    names = ("trips.csv", "u.toml", "parts/more/a.parquet", "notes.txt", "log.txt", "fit.json", "policy.toml")
+    for name in (*names, "policy.json"):
+        (folder / name).write_text("what was there")
+    (folder / "linked.csv").symlink_to("trips.csv")
+    told = invoke(*command, *places, code=6).stderr
+    assert f"cannot write {Path(places[1])}: " in told
+    assert ("another result goes there" if "same.html" in places else "this command reads it") in told
+    assert all((folder / name).read_text() == "what was there" for name in names)
+
+
+def test_a_result_may_lie_beside_what_is_read(invoke: Invoke, trips_csv: Path) -> None:
+    Path("parts").mkdir()
+    pq.write_table(pa_csv.read_csv(trips_csv), "parts/a.parquet")
+    invoke("fit", "parts", *ROLES, "--utility", "cost", "--out", "parts/cost")
+    assert Path("parts/cost").exists()
 
 
 @pytest.mark.parametrize("name", ["fit.html", "fit.json"])

@@ -21,6 +21,7 @@ from revealed.cli.formulas import columns_of, numbers_of, pairs_of, spans_of, ut
         ("lambda + cost", ("lambda", "cost")),
         ({"bus": "cost", "car": "asc + cost + own(log(parking))"}, ("cost", "parking")),
         ("1 + asc", ("asc",)),
+        ("`a.b` + `a-b`:`a+b` + `C(x)`", ("a.b", "a-b", "a+b", "C(x)")),
     ],
 )
 def test_columns_of(utility: str | dict[str, str], columns: tuple[str, ...]) -> None:

@@ -68,6 +68,7 @@ def test_each_command_has_help_that_fits_and_json(invoke: Invoke, command: str) 
 
 def test_examples_in_help_keep_their_brackets(invoke: Invoke) -> None:
     assert "cost[alternative == 'train']" in " ".join(invoke("whatif", "--help").stdout.replace("│", "").split())
+    assert "as [slate] of the policy" in " ".join(invoke("decide", "--help").stdout.replace("│", "").split())
 
 
 def test_the_version(run: Run) -> None:

@@ -11,6 +11,7 @@ import pytest
 from revealed.choices.feedback import read_feedback
 from revealed.choices.feedback_checks import FeedbackColumns
 from revealed.decide.policy import LearningPolicy
+from revealed.errors import SpecificationError
 from tests.cli.conftest import Invoke, Run
 
 OFFERS = np.array(["coupon", "gift", "guide"])
@@ -93,6 +94,24 @@ def test_what_it_earns_is_what_is_true(invoke: Invoke, policy: Path) -> None:
     assert told["learned_from_this_log"] is False
 
 
+def test_labels_written_otherwise_than_where_it_learned_are_told(invoke: Invoke, policy: Path, folder: Path) -> None:
+    def warnings() -> list[str]:
+        found: list[str] = json.loads(invoke("evaluate", policy, "later.csv", "--json").stdout)["warnings"]
+        return [warning for warning in found if "met" in warning]
+
+    later, text = folder / "later.csv", (folder / "later.csv").read_text()
+    assert warnings() == []
+    lines = text.splitlines()
+    part = [line.replace("gift", "Gift") if number % 2 else line for number, line in enumerate(lines)]
+    later.write_text("\n".join(part))
+    share = 100 * sum("Gift" in line for line in part) / (len(lines) - 1)
+    assert warnings() == [f"actions of the log never met by the policy: 'Gift' ({share:.1f}% of rows)"]
+    later.write_text(text.replace("gift", "Gift").replace("desktop", "Desktop"))
+    assert warnings()[0].endswith("% of rows); met but not in the log, so not shown here: 'gift'")
+    assert warnings()[1].startswith("labels of 'device' in the log never met by the policy: 'Desktop' (39.7% of rows)")
+    assert "Warning: actions of the log never met" in invoke("evaluate", policy, "later.csv").stdout
+
+
 def test_learning_as_json_and_as_a_page(invoke: Invoke, shown_csv: Path, folder: Path) -> None:
     arguments = ("learn", "policy.toml", shown_csv, "--out", "p.json", "--report", "p.html", "--json")
     told = json.loads(invoke(*arguments).stdout)
@@ -155,6 +174,15 @@ def test_among_takes_what_was_never_met_with_its_record(invoke: Invoke, policy: 
         for n in range(10)
     }
     assert "voucher" in shown
+
+
+def test_a_floor_that_leaves_all_to_chance_is_told(invoke: Invoke, shown_csv: Path) -> None:
+    (shown_csv.with_name("even.toml")).write_text(SPECIFICATION.replace("0.02", "0.3"))
+    warning = "floor of 0.3 for each of 3 actions leaves 90% of decisions to chance"
+    assert f"A {warning}" in " ".join(invoke("learn", "even.toml", shown_csv, "--out", "even.json").output.split())
+    asked = ("decide", "even.json", "--context", '{"device": "desktop"}')
+    assert f"Warning: a {warning}" in invoke(*asked).output
+    assert "Warning" not in invoke(*asked, "--among", '["gift"]').output
 
 
 def test_the_holdout_group_is_told(invoke: Invoke, shown_csv: Path, folder: Path) -> None:
@@ -222,6 +250,41 @@ def test_a_feature_that_is_missing(invoke: Invoke, shown_csv: Path) -> None:
     assert "no value [feature 'device'; row" in stderr
 
 
+def test_refusals_name_the_file_the_column_and_its_rows(invoke: Invoke, shown_csv: Path, folder: Path) -> None:
+    visit = "visit,device,offer,clicked,chance"
+    shown_csv.write_text(f"{visit}\n1,phone,gift,,0.3\n2,,gift,1,0.3\n3,phone,gift,5,0.3\n")
+    told = invoke("learn", "policy.toml", shown_csv, code=3).stderr
+    assert "shown.csv: 1 problem" in told
+    assert "no value [feature 'device'; row 2]" in told
+    shown_csv.write_text(shown_csv.read_text().replace("2,,", "2,phone,"))
+    told = invoke("learn", "policy.toml", shown_csv, code=3).stderr
+    assert "shown.csv: 1 problem" in told
+    assert "5.0 [column 'clicked'; row 3]" in told
+
+
+def test_a_log_without_propensities_teaches_but_judges_nothing(invoke: Invoke, shown_csv: Path, folder: Path) -> None:
+    (folder / "named.toml").write_text(SPECIFICATION)
+    with_them = json.loads(invoke("learn", "policy.toml", shown_csv, "--json").stdout)
+    (folder / "policy.toml").write_text(SPECIFICATION.replace('propensity = "chance"', ""))
+    without = [line.rpartition(",")[0] for line in shown_csv.read_text().splitlines()]
+    shown_csv.write_text("\n".join(without))
+    told = invoke("learn", "policy.toml", shown_csv, "--out", "p.json").stdout
+    assert "The log has no propensities: it teaches all the same, but cannot judge a policy." in told
+    again = json.loads(invoke("learn", "policy.toml", shown_csv, "--json").stdout)
+    assert again["n_answers"] == with_them["n_answers"] == 1970
+    named = invoke("learn", shown_csv.with_name("named.toml"), shown_csv, code=4).stderr
+    assert "or, if none was logged, leave propensity out of [log]" in named
+    believed = LearningPolicy.load("p.json").model.posterior.mean
+    assert np.isfinite(believed).all()
+    refused = invoke("evaluate", "p.json", shown_csv, code=4).stderr
+    assert "no column 'propensity' for the role 'propensity'" in refused
+    assert "without propensities a log cannot judge a policy: log what decide tells" in refused
+    columns = FeedbackColumns(**{**ROLES, "propensity": None})  # type: ignore[arg-type]
+    with pytest.raises(SpecificationError, match=r"shown\.csv has no propensities.* name its column: propensity=…"):
+        _ = read_feedback(shown_csv, columns).propensity
+    assert "has learned from just this log" in invoke("learn", "p.json", shown_csv, code=3).stderr
+
+
 def test_refusals_for_a_machine(invoke: Invoke, shown_csv: Path, policy: Path) -> None:
     shown_csv.write_text(shown_csv.read_text().replace(",0.5\n", ",0\n"))
     error = json.loads(invoke("evaluate", policy, shown_csv, "--json", code=3).stdout)["error"]
@@ -243,6 +306,25 @@ def test_a_log_that_teaches_nothing(invoke: Invoke, shown_csv: Path, text: str, 
     stderr = invoke("learn", "policy.toml", shown_csv, "--out", "p.json", code=3).stderr
     assert told in stderr or "the file is empty" in stderr
     assert not Path("p.json").exists()
+
+
+@pytest.mark.filterwarnings("ignore:.*encountered:RuntimeWarning")
+def test_what_is_beyond_numbers_is_neither_learned_nor_decided_by(
+    invoke: Invoke, shown_csv: Path, policy: Path, folder: Path
+) -> None:
+    shown_csv.write_text(shown_csv.read_text().replace(",1,0", ",1e100,0"))
+    (folder / "policy.toml").write_text(SPECIFICATION + '[learn]\nlink = "poisson"\n')
+    assert "counts above 1e+09: 1e+100" in invoke("learn", "policy.toml", shown_csv, "--out", "p.json", code=3).stderr
+    (folder / "policy.toml").write_text(SPECIFICATION + '[learn]\nlink = "poisson"\nmean = 800.0\n')
+    told = invoke("learn", "policy.toml", "later.csv", "--out", "p.json", code=3).stderr
+    assert "later.csv" in told
+    assert "beyond what numbers hold; the largest answer is 1 [column 'clicked']" in told
+    assert not Path("p.json").exists()
+    saved = json.loads(policy.read_text())
+    saved["model"]["posterior"]["shift"][0] = float("nan")
+    policy.write_text(json.dumps(saved))
+    spoiled = invoke("decide", policy, "--context", '{"device": "phone"}', code=3)
+    assert "what it learned is not finite" in spoiled.stderr
 
 
 @pytest.mark.parametrize(
@@ -312,6 +394,12 @@ def test_files_that_are_not_there(invoke: Invoke, shown_csv: Path, policy: Path)
         ("action =", "acton =", 4, "did you mean 'action'?"),
         ("C(device) +", "C(device", 4, "cannot read the formula"),
         ("floor = 0.02", "floor = ", 3, "is not TOML"),
+        ("C(offer) + C(device) + C(offer):C(device)", "1", 4, "[features] name no field, so all actions are alike"),
+        ("C(device) +", "C(device):C(clicked) +", 4, "[features] use 'clicked', the log's column of the reward"),
+        ("C(device) +", "visit +", 4, "[features] use 'visit', the log's column of the decision"),
+        ("C(device) +", "log(chance) +", 4, "the log's column of the propensity, which nobody knows before"),
+        ("[explore]", "[learn]\nmean = inf\n[explore]", 4, "[learn] mean must be a finite number that has a meaning"),
+        ("[explore]", "[learn]\nvariance = 1e200\n[explore]", 4, "[learn] variance must be a finite number that has"),
     ],
 )
 def test_a_specification_that_cannot_be(
@@ -338,6 +426,8 @@ def test_replay_tells_what_rules_lose(invoke: Invoke, shown_csv: Path, folder: P
     assert by_rule["random"]["regret"] == pytest.approx(18_921 * 1500 / 100_000, rel=0.08)
     assert all(row["low"] <= row["regret"] <= row["high"] for row in told["rules"])
     assert (folder / "regret.svg").read_text().count("<svg") == 1
+    few = ("--rules", "greedy", "--rounds", 50, "--seeds", 1, "--picture", "few.svg")
+    invoke("replay", "policy.toml", *few)
     one = invoke("replay", "policy.toml", "--rules", "greedy", "--rounds", 250, "--seeds", 1).stdout
     assert "of chance" in one
     assert "1 seed" in one
@@ -348,4 +438,8 @@ def test_what_cannot_be_replayed(invoke: Invoke, shown_csv: Path) -> None:
     assert "did you mean 'thompson'" in invoke("replay", "policy.toml", "--rules", "thomson", *few, code=4).stderr
     assert "no such file" in invoke("replay", "absent.toml", *few, code=3).stderr
     assert "no folder" in invoke("replay", "policy.toml", *few, "--picture", "no/r.png", code=6).stderr
-    assert ".svg" in invoke("replay", "policy.toml", *few, "--picture", "r.gif", code=6).stderr
+    refused = invoke("replay", "policy.toml", *few, "--picture", "r.gif", code=6)
+    assert ".svg" in refused.stderr
+    assert refused.stdout == ""  # before any work
+    Path("page.toml").write_text(SPECIFICATION + "[slate]\nsize = 2\n")
+    assert "[slate] cannot be replayed" in invoke("replay", "page.toml", *few, code=4).stderr

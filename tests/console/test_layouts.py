@@ -90,7 +90,7 @@ def test_what_it_says_is_what_is_believed_in_the_context_that_is_looked_at(scene
     policy = policy_of(store.checkpoint("offers").state)  # type: ignore[union-attr]
     store.close()
     window = browser.new_context(base_url=address)
-    page = window.new_page()
+    page, n_sure = window.new_page(), 0
     for device in ("", "phone", "desktop"):
         page.goto("/console/learned")
         looked = page.get_by_role("combobox", name="device", exact=True)
@@ -108,7 +108,8 @@ def test_what_it_says_is_what_is_believed_in_the_context_that_is_looked_at(scene
             sure = effect.low > 0 or effect.high < 0
             shade = ("sure more-" if effect.mean > 0 else "sure less-") if sure else "n"
             assert all(one.startswith(f"n {shade}") if sure else one == shade for one in found)
-    assert page.locator("td.sure").count() >= 1  # or nothing of shades was seen
+        n_sure += page.locator("td.sure").count()
+    assert n_sure  # or nothing of shades was seen
     window.close()
 
 

@@ -358,6 +358,25 @@ def test_an_answer_after_the_end_is_too_late_but_tells_how_long_answers_take() -
     assert summary(after)["messages"] == ["60 answers came after their decision was closed, and were not learned"]
     assert after.late is not None
     np.testing.assert_allclose(after.late.ledger.hearing.watch.delay, 30.0)
+    again = through_a_file(after)
+    assert summary(again) == summary(after)
+    assert summary(again)["n_closed"] == 60
+    assert again.model.n_answers == policy.model.n_answers
+    with pytest.raises(DataError, match=r"decisions answered before .*60 in all"):  # a file that is sent once more
+        again.learn(world.log(range(60), 41.0), now=41.0)
+
+
+@pytest.mark.parametrize("method", ["nothing-yet", "wait"])
+def test_late_answers_too_are_forgotten_as_fast_however_they_are_cut_into_logs(method: str) -> None:
+    world, mean = World.of(300, 4, until=1.0), 8.0 if method == "nothing-yet" else None
+    known = []
+    for keep, size in ((1.0, 300), (0.9, 300), (0.9, 10)):
+        policy = policy_of("diagonal", learn={"keep": keep, "batch": 50}, method=method, mean=mean)
+        for start in range(0, 300, size):
+            policy = policy.learn(world.log(range(start, start + size), 200.0, noes=True), now=200.0)
+        known.append((1 / policy.model.posterior.variance - 1).sum())
+    np.testing.assert_allclose(known[1:], known[1], rtol=0.1)
+    assert known[1] < 0.8 * known[0]
 
 
 def test_what_is_too_old_to_be_known_is_counted_and_teaches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

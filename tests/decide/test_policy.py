@@ -190,6 +190,16 @@ def test_a_meta_prior_is_estimated_per_group() -> None:
         ({"business": {"pinned": "cap", "blocked": ["cap"]}}, "pinned and blocked"),
         ({"features": {"formula": "C(item)", "numeric": ["age"]}}, "one of the two"),
         ({"log": {"rewrd": "bought"}}, "did you mean 'reward'"),
+        ({"log": "x"}, r"\[log\] must be a section, not 'x'"),
+        ({"log": None}, r"\[log\] must be a section"),
+        ({"explore": {"rule": None}}, r"\[explore\] rule must be of type str, not None"),
+        ({"learn": {"link": None}}, r"\[learn\] link must be of type str, not None"),
+        ({"learn": {"covariance": None}}, "must be of type str"),
+        ({"learn": {"mean": 10**400}}, r"\[learn\] mean is too large a number: 1000"),
+        ({"explore": {"options": {"width": "x"}}}, r"\[explore\] options: width must be a number, not 'x'"),
+        ({"explore": {"options": {"width": 10**400}}}, "width is too large a number: 1000"),
+        ({"layout": {"slots": {"a": ["x", "y"], "b": ["x", "y"]}, "pairs": [1]}}, "pairs lists pairs of slots"),
+        ({"layout": {"slots": {"a": ["x", "y"], "b": ["x", "y"]}, "by_context": [[]]}}, "or a list of slots"),
     ],
 )
 def test_a_specification_that_cannot_be_is_refused(sections: dict[str, Any], message: str) -> None:
@@ -214,6 +224,12 @@ def test_bad_decisions_are_refused(learned: LearningPolicy) -> None:
         learned.decide({"segmnt": "new"}, seed=0)
     with pytest.raises(SpecificationError, match="cannot show 4 of 3"):
         learned.decide({"segment": "new"}, seed=0, count=4)
+    for number in (-1, 2**55, 2**64):
+        for count, person in ((1, None), (2, None), (1, "held out")):
+            policy = LearningPolicy.fresh(specification(business={"holdout": 1.0})).learn(shown(50, 1))
+            with pytest.raises(SpecificationError, match=r"numbered from 0 to 2\*\*55 - 1, not"):
+                policy.decide({"segment": "new"}, seed=number, count=count, person=person)
+    assert learned.decide({"segment": "new"}, seed=2**55 - 1, count=2).decision == 2**55 - 1
     with pytest.raises(SpecificationError, match="none met so far"):
         LearningPolicy.fresh(specification()).decide({"segment": "new"}, seed=0)
     blocked = LearningPolicy.fresh(specification(business={"blocked": list(ITEMS)})).learn(shown(50, 1))
@@ -243,3 +259,54 @@ def test_files_that_are_no_policy_are_refused(tmp_path: Path, learned: LearningP
     (tmp_path / "odd.toml").write_text("[features")
     with pytest.raises(DataError, match="is not TOML"):
         Specification.read(tmp_path / "odd.toml")
+
+
+@pytest.mark.parametrize("covariance", ["full", "grouped", "diagonal"])
+def test_what_is_forgotten_does_not_depend_on_how_answers_are_cut_into_logs(covariance: str) -> None:
+    spec, log = specification(learn={"keep": 0.9, "batch": 100, "covariance": covariance}), shown(600, 3)
+    whole = LearningPolicy.fresh(spec).learn(log)
+    known = (1 / whole.model.posterior.variance - 1).sum()
+    for size in (20, 150):
+        policy = LearningPolicy.fresh(spec)
+        for start in range(0, 600, size):
+            policy = policy.learn(log.take(np.arange(start, start + size)))
+        assert (1 / policy.model.posterior.variance - 1).sum() == pytest.approx(known, rel=0.1)
+
+
+@pytest.mark.parametrize("covariance", ["full", "grouped", "diagonal"])
+@pytest.mark.parametrize("estimator", ["prediction", "moments"])
+@pytest.mark.parametrize("keep", [1.0, 0.9])
+def test_each_meta_prior_is_learned_with_an_intercept_and_each_covariance(
+    covariance: str, estimator: str, keep: float
+) -> None:
+    sections = {"covariance": covariance, "meta_prior": estimator, "keep": keep, "batch": 100}
+    policy = LearningPolicy.fresh(specification(learn=sections)).learn(shown(300, 1))
+    assert policy.prior is not None
+    np.testing.assert_allclose(policy.model.prior.variance, policy.prior.variance_of(policy.space.groups))
+    assert policy.decide({"segment": "old"}, seed=1).propensity > 0
+
+
+@pytest.mark.parametrize("hashed", ["item", "segment"])
+@pytest.mark.parametrize("estimator", [False, "prediction", "moments"])
+def test_groups_without_a_parameter_yet_stand_before_hashed_ones(hashed: str, estimator: bool | str) -> None:
+    features = {"categorical": ["item", "segment"], "hashed": {hashed: 3}}
+    policy = LearningPolicy.fresh(
+        specification(features=features, learn={"covariance": "grouped", "meta_prior": estimator})
+    )
+    again = LearningPolicy.from_dict(policy.to_dict())
+    assert again.version == policy.version
+    assert policy.decide({"segment": "new"}, [{"item": item} for item in ITEMS], seed=1).shown[0] in ITEMS
+    learned = again.learn(shown(300, 1))
+    shares = [p.decide({"segment": "old"}, seed=1) for p in (learned, LearningPolicy.from_dict(learned.to_dict()))]
+    assert shares[0] == shares[1]
+
+
+def test_logs_of_other_decisions_are_others_though_the_same_was_shown_and_came_of_it() -> None:
+    def log(first: int) -> Feedback:
+        columns = {"visit": first + np.arange(3), "item": ["cap", "hat", "cap"], "bought": [1.0, 0.0, 1.0]}
+        table = {**columns, "chance": np.full(3, 0.5), "kind": ["head"] * 3, "segment": ["new"] * 3}
+        return read_feedback(table, decision="visit", action="item", reward="bought", propensity="chance")
+
+    monday = LearningPolicy.fresh(specification()).learn(log(1))
+    assert monday.learned_from(log(1))
+    assert not monday.learned_from(log(4))

@@ -26,6 +26,7 @@ from revealed.report.pictures import (
     picture_of_whatif,
     save_picture,
 )
+from revealed.report.replay_picture import interval_of, picture_of_regret
 
 
 def interval(*values: float, half: float = 0.1) -> Interval:
@@ -186,3 +187,13 @@ def test_drawing_leaves_no_global_state(fit: Fit) -> None:
     picture_of_estimates(fit)
     assert dict(mpl.rcParams) == before
     assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_curves_of_regret_start_from_nothing() -> None:
+    runs = np.array([[3.0, 5.0], [5.0, 6.0]])
+    for points in (1, 2):
+        figure = picture_of_regret(np.array([50, 100])[:points], {"greedy": interval_of(runs[:, :points])})
+        (line,) = figure.axes[0].get_lines()
+        drawn = np.asarray(line.get_xydata()).tolist()
+        assert drawn[:2] == [[0, 0], [50, 4]]
+        assert len(drawn) == points + 1

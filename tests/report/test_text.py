@@ -45,6 +45,18 @@ def test_a_narrow_window_folds_names_but_never_cuts_a_number() -> None:
         assert "…" not in text
 
 
+def test_a_table_wider_than_the_window_comes_in_parts_that_fit() -> None:
+    columns = (Column("policy", "text"), *(Column(f"number {i}") for i in range(9)), Column("", "text"))
+    row: tuple[str | float, ...] = ("greedy", *(i + 0.5 for i in range(9)), "selected")
+    lines = printed(Table("Policies", columns, (row,), ("a note",)), 60)
+    assert max(map(len, lines)) <= 60
+    assert [line for line in lines if "number 0" in line] != [line for line in lines if "number 8" in line]
+    assert all(line.startswith("policy") for line in lines if "number" in line)
+    assert [line for line in lines if "8.5" in line and "greedy" in line and "selected" in line]
+    assert sum("a note" in line for line in lines) == 1
+    assert sum("number" in line for line in to_text(Table("Policies", columns, (row,))).splitlines()) == 1
+
+
 def test_running_text_is_broken_at_words() -> None:
     words = " ".join(["choices"] * 60)
     lines = to_text(Text(words)).splitlines()

@@ -94,16 +94,16 @@ def _with_stand_ins(text: str, names: Sequence[str]) -> tuple[str, dict[str, int
 
 def _name_at(text: str, place: int, names: Sequence[str], by_length: list[int]) -> tuple[int | None, int]:
     """Return which parameter's name begins at a place of the text, and how long it is there."""
+    for index in by_length:  # before backticks are looked for: a name may begin with one
+        name = names[index]
+        if text.startswith(name, place) and not re.match(r"[\w\[:]", text[place + len(name) : place + len(name) + 1]):
+            return index, len(name)
     if text[place] == "`":
         end = text.find("`", place + 1)
         quoted = text[place + 1 : end] if end > 0 else text[place + 1 :]
         if quoted not in names:
             raise SpecificationError(f"no parameter {quoted!r}; {nearest(quoted, names)}")
         return list(names).index(quoted), end + 1 - place
-    for index in by_length:
-        name = names[index]
-        if text.startswith(name, place) and not re.match(r"[\w\[:]", text[place + len(name) : place + len(name) + 1]):
-            return index, len(name)
     word = _WORD.match(text, place)
     if word:
         raise SpecificationError(f"no parameter {word.group()!r} (in {text!r}); {nearest(word.group(), names)}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import NoReturn
 
@@ -25,6 +26,9 @@ MOST_ODD = 0.2
 
 _COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+#: What is written around and between the digits of a number: signs of money, shares, and of thousands.
+_SIGNS = r"[\s'’%$€£¥₹]"
+_THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 
 
 def find_bad_cells(log: Described, names: Iterable[str], labels: Iterable[str] = ()) -> list[Problem]:
@@ -164,17 +168,45 @@ def refuse_labels(log: ChoiceLog, column: str, name: str) -> NoReturn:
     if odd is not None:
         raise DataError(log.source, [mixed_problem(log, column, odd)])
     head = one_array(log.table.column(column).slice(0, 1000))
-    if pa.types.is_dictionary(head.type):
-        head = head.cast(head.type.value_type)
-    if is_text(head.type) and pc.any(pc.match_substring_regex(head, _COMMA)).as_py():
-        raise SpecificationError(
-            f"column {column!r} holds numbers with a decimal comma; read the file with text=TextFormat(decimal=',')"
-        )
-    if is_text(head.type) and pc.all(pc.match_substring_regex(head, _NUMBER)).as_py():
-        raise SpecificationError(
-            f"column {column!r} holds numbers written as text; turn it into numbers, or write C({name}) for labels"
-        )
+    written = _numbers_written(head.cast(pa.string()).drop_null().to_pylist()) if is_text(head.type) else None
+    if written is not None:
+        raise SpecificationError(f"column {column!r} {written}, or write C({name}) for labels")
     raise SpecificationError(f"column {column!r} holds labels, not numbers; write C({name}) to use them")
+
+
+def refuse_unlike_labels(log: Described, column: str) -> None:
+    """Raise SpecificationError for a column, used as labels without saying ``C()``, that looks to hold other things.
+
+    Such are numbers that were read as text, by a decimal comma, say, and dates or texts that are hardly ever the same:
+    each of them would become a parameter. What comes as categories is labels whatever it looks like.
+    """
+    kind, labels = log.schema.field(column).type, log.levels_of(column).labels
+    name = column if column.isidentifier() else f"`{column}`"
+    written = _numbers_written(labels[:1000]) if is_text(kind) and not pa.types.is_dictionary(kind) else None
+    if written is not None:
+        raise SpecificationError(f"column {column!r} {written}, or write C({name}) for labels")
+    n_cases = log.facts.n_cases
+    if len(labels) > n_cases:
+        raise SpecificationError(
+            f"column {column!r} holds {len(labels):,} different labels in {n_cases:,} cases, and each would be a "
+            f"parameter; turn it into numbers or into fewer labels, or write C({name}) to use them all"
+        )
+
+
+def _numbers_written(labels: Sequence[str]) -> str | None:
+    """Return how text that is numbers is written and what to do about it; None for labels."""
+    bare = [re.sub(_SIGNS, "", label) for label in labels]
+    commas = {text: label for label, text in zip(labels, bare, strict=True) if re.match(_COMMA, text)}
+    known = [bool(re.match(_NUMBER, text.replace(",", ""))) for text in bare]
+    if not labels or sum(known) <= (1 - MOST_ODD) * len(labels):
+        return None
+    first = labels[known.index(True)]
+    if commas and not all(re.match(_THOUSANDS, text) for text in commas):
+        first = next(iter(commas.values()))
+        return f"holds numbers with a decimal comma ({first!r}); read the file with text=TextFormat(decimal=',')"
+    if all(re.match(_NUMBER, label) for label in labels):
+        return f"holds numbers written as text ({first!r}); turn it into numbers"
+    return f"is text that reads as numbers ({first!r}); leave only digits and the decimal mark in its cells"
 
 
 def at_rows(
@@ -217,5 +249,11 @@ def shown_cells(log: ChoiceLog, column: str, index: Int[np.ndarray, " some"]) ->
     """Return the first few distinct values of some cells, for a message."""
     cells = one_array(log.table.column(column)).take(pa.array(index[:1000])).to_pylist()
     distinct = list(dict.fromkeys(cells))
-    listed = ", ".join(repr(cell) if isinstance(cell, str) else f"{cell:g}" for cell in distinct[:SHOWN])
+    listed = ", ".join(_shown(cell) for cell in distinct[:SHOWN])
     return listed + (", …" if len(distinct) > SHOWN else "")
+
+
+def _shown(cell: object) -> str:
+    if cell is None:
+        return "empty"
+    return f"{cell:g}" if isinstance(cell, int | float) else repr(cell) if isinstance(cell, str) else str(cell)

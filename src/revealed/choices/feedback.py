@@ -187,7 +187,18 @@ class Feedback:
 
     @cached_property
     def propensity(self) -> Float[np.ndarray, " rows"]:
-        """The probability with which the policy that was running showed each row."""
+        """The probability with which the policy that was running showed each row.
+
+        Raises
+        ------
+        SpecificationError
+            If it was not logged.
+        """
+        if self.columns.propensity is None:
+            raise SpecificationError(
+                f"{self.source} has no propensities, so nothing can be said of another policy: log with each decision "
+                "the probability of what was shown, and name its column: propensity=…"
+            )
         return as_numbers(self.table.column(self.columns.propensity)).astype(np.float64, copy=False)
 
     @cached_property

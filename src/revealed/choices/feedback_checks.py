@@ -23,7 +23,7 @@ class FeedbackRoles(TypedDict, total=False):
     decision: str
     action: str
     reward: str
-    propensity: str
+    propensity: str | None
     position: str | None
     person: str | None
     time: str | None
@@ -41,8 +41,9 @@ class FeedbackColumns:
         What was shown.
     reward : str
         What came of it: 0/1 or any finite number; null where no answer has come.
-    propensity : str
-        The probability with which the policy that was running showed it.
+    propensity : str, optional
+        The probability with which the policy that was running showed it; None where it was not logged. One can learn
+        from such a log, but not judge another policy on it.
     position : str, optional
         Where it was shown; anything that sorts. Needed where decisions show several things.
     person : str, optional
@@ -54,7 +55,7 @@ class FeedbackColumns:
     decision: str = "decision"
     action: str = "action"
     reward: str = "reward"
-    propensity: str = "propensity"
+    propensity: str | None = "propensity"
     position: str | None = None
     person: str | None = None
     time: str | None = None
@@ -76,7 +77,7 @@ class FeedbackColumns:
         for role, column in roles.items():
             if role not in known:
                 raise SpecificationError(f"no role {role!r} of feedback; {nearest(role, known)}")
-            require_name(role, column, optional=role in ("position", "person", "time"))
+            require_name(role, column, optional=role in ("propensity", "position", "person", "time"))
         return replace(columns or cls(), **roles)  # type: ignore[arg-type]
 
 
@@ -117,7 +118,7 @@ class Checks:
             problems += self._labels(role)
         problems += self._places()
         labelled = not problems
-        problems += self._reward() + self._propensity()
+        problems += self._reward() + (self._propensity() if self.columns.propensity is not None else [])
         return problems + (self._twice() + self._persons() if labelled else [])
 
     def _problem(self, mask: np.ndarray, what: str, remedy: str, role: str) -> Problem:

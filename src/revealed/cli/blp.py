@@ -152,7 +152,7 @@ def blp(
     from revealed.models.blp import Blp, Markets
 
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=(products, agents))
     model = Blp(
         linear=demand.linear,
         random=demand.random,
@@ -213,7 +213,7 @@ def markets(
     from revealed.answer import IntervalOptions, MarketIntervals
 
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=(fit,))
     how = MarketIntervals(level, method, IntervalOptions(draws=draws))
     fitted = load_markets(fit)
     with screen.working("Computing substitution"):

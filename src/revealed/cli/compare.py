@@ -33,7 +33,7 @@ def compare(
     from revealed.answer.compare import compare as set_side_by_side
 
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=fits)
     answer = set_side_by_side(*map(load_fit, fits), labels=label or _labels(fits), errors=errors)
     table = answer.table(stars=stars)
     screen.show(table)

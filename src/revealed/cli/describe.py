@@ -18,7 +18,7 @@ def describe(
     from dataclasses import asdict
 
     screen = Screen(json)
-    require_writable(report)
+    require_writable(report, reads=(choices, file.wide))
     with screen.working(f"Reading {choices}"):
         description = open_choices(choices, file, roles).describe()
     from revealed.report.description import sections_of_description

@@ -39,7 +39,7 @@ def elasticities(
     revealed elasticities fit.json choices.csv --attribute cost
     """
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=(fit, choices, file.wide))
     fitted = load_fit(fit)
     with screen.working(f"Reading {choices}"):
         log = choices_for(fitted, choices, file)
@@ -76,7 +76,7 @@ def demand(
     from revealed.errors import SpecificationError
 
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=(fit, choices, file.wide))
     if not start < stop:
         raise SpecificationError(f"--from {start:g} must lie below --to {stop:g}")
     fitted = load_fit(fit)

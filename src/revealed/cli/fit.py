@@ -9,7 +9,7 @@ import typer
 
 from revealed.cli.data import open_choices
 from revealed.cli.exits import NOT_SOUND
-from revealed.cli.formulas import columns_of, nests_of, numbers_of, pairs_of, spans_of, utility_of
+from revealed.cli.formulas import columns_of, nests_of, numbers_of, pairs_of, spans_of, utility_file, utility_of
 from revealed.cli.options import Choices, FileOptions, Json, ModelOptions, Report, RoleOptions, RunOptions
 from revealed.cli.results import going_on, going_on_later, require_writable, write_report
 from revealed.cli.screen import Screen, remark
@@ -56,9 +56,9 @@ def fit(
     revealed fit swissmetro.csv --utility "C(alternative) + cost + time"
     """
     screen = Screen(json)
-    require_writable(report, out, run.checkpoint)
     if run.checkpoint is not None and run.checkpoint in (out, report):
         raise SpecificationError("--checkpoint is removed when all is done: name another file than for the results")
+    require_writable(report, out, run.checkpoint, reads=(choices, file.wide, utility_file(model.utility)))
     utility = utility_of(model.utility)
     bound = model_of(model, utility)
     others = tuple(column for formula in (model.scale, model.membership) if formula for column in columns_of(formula))

@@ -26,8 +26,9 @@ def utility_of(given: Sequence[str], option: str = "--utility") -> Utility:
     DataError
         For a file that cannot be read.
     """
-    if len(given) == 1 and Path(given[0]).suffix.lower() in (".toml", ".json"):
-        return _from_file(Path(given[0]))
+    file = utility_file(given)
+    if file is not None:
+        return _from_file(file)
     pairs = [_PAIR.match(text) for text in given]
     if not any(pairs):
         if len(given) > 1:
@@ -49,6 +50,11 @@ def utility_of(given: Sequence[str], option: str = "--utility") -> Utility:
     return formulas
 
 
+def utility_file(given: Sequence[str]) -> Path | None:
+    """Return the file that options name in place of formulas, if they do."""
+    return Path(given[0]) if len(given) == 1 and Path(given[0]).suffix.lower() in (".toml", ".json") else None
+
+
 def columns_of(utility: Utility | str) -> tuple[str, ...]:
     """Return the columns that a utility uses, so that their cells are checked along with all else in the file.
 
@@ -61,11 +67,13 @@ def columns_of(utility: Utility | str) -> tuple[str, ...]:
     for formula in [utility] if isinstance(utility, str) else utility.values():
         try:
             terms = DefaultFormulaParser(include_intercept=False).get_terms(formula)
-            factors = [factor.expr for term in terms for factor in term.factors]  # none where there are several parts
+            factors = [factor for term in terms for factor in term.factors]  # none where there are several parts
         except Exception:  # noqa: BLE001, S112 (formulaic raises many kinds; the model says what is wrong)
             continue
         for factor in factors:
-            found.update(dict.fromkeys(_columns_in(factor)))
+            # A name is taken as it is: what stood in backticks may look like an expression.
+            named = factor.eval_method.value == "lookup"
+            found.update(dict.fromkeys((factor.expr,) if named else _columns_in(factor.expr)))
     if not isinstance(utility, str):
         found.pop("asc", None)
     return tuple(found)

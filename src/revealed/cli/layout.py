@@ -63,7 +63,7 @@ def layout(
     revealed layout tests.csv --test test --picture effects.svg
     """
     screen = Screen(json)
-    require_writable(report, out, picture)
+    require_writable(report, out, picture=picture, reads=(tests,))
     from revealed.decide.layout import fit_tests, read_tests
     from revealed.report.layouts import sections_of_tests
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_module
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -49,10 +50,11 @@ def learn(
     from revealed.report.policy import sections_of_policy
 
     screen = Screen(json)
-    require_writable(report, out)
+    goes_on = specification.suffix.lower() == ".json"  # such a file is a policy, which may take its own place
+    require_writable(report, out, reads=(log, None if goes_on else specification))
     policy = policy_in(specification, seed)
     with screen.working(f"Reading {log}"):
-        feedback = open_feedback(log, policy.columns.roles(), text)
+        feedback = open_feedback(log, policy.columns.roles(), text, judging=False)
     if policy.learned_from(feedback):
         problem = Problem(f"{specification} has learned from just this log", "learn from each answer once")
         raise DataError(str(log), [problem])
@@ -63,6 +65,8 @@ def learn(
     waiting = feedback.n_rows - int(feedback.answered.sum())
     if waiting and policy.late is None:
         screen.say(f"{waiting:,} rows have no answer yet and taught nothing.")
+    if feedback.columns.propensity is None:
+        screen.say("The log has no propensities: it teaches all the same, but cannot judge a policy.")
     if out is not None:
         policy.save(out)
         remark(f"Wrote {out}")
@@ -85,7 +89,7 @@ def decide(
     policy: PolicyFile,
     context: Annotated[str, typer.Option(help='Whom it is for, as JSON: \'{"segment": "new"}\'.')] = "{}",
     k: Annotated[
-        int | None, typer.Option(help="How many to show; by default as [slate] of the policy says, or one.", min=1)
+        int | None, typer.Option(help="How many to show; by default as \\[slate] of the policy says, or one.", min=1)
     ] = None,
     among: Annotated[
         str | None, typer.Option(help="Candidates, as a JSON list of labels or records; by default all met so far.")
@@ -102,15 +106,16 @@ def decide(
     revealed decide policy.json --context '{"segment": "new"}' --k 3
     """
     from revealed.decide.policy import LearningPolicy
-    from revealed.report.policy import sections_of_decision
+    from revealed.report.policy import sections_of_decision, warnings_of
 
     screen = Screen(json)
     asked = _json(context, "--context", dict)
     candidates = None if among is None else _candidates(among)
-    decision = LearningPolicy.load(policy).decide(
-        asked, candidates, seed=number, count=k, person=person, marginal_draws=marginals
-    )
+    learned = LearningPolicy.load(policy)
+    decision = learned.decide(asked, candidates, seed=number, count=k, person=person, marginal_draws=marginals)
     screen.show(sections_of_decision(decision))
+    for warning in warnings_of(learned, candidates):
+        screen.say(f"Warning: {warning}.")
     screen.document(decision.to_dict())
 
 
@@ -129,9 +134,10 @@ def evaluate(
     """
     from revealed.answer.offpolicy import compare_policies
     from revealed.decide.policy import LearningPolicy
+    from revealed.decide.unmet import unmet
 
     screen = Screen(json)
-    require_writable(report)
+    require_writable(report, reads=(policy, log))
     learned = LearningPolicy.load(policy)
     with screen.working(f"Reading {log}"):
         feedback = open_feedback(log, learned.columns.roles(), text)
@@ -139,6 +145,7 @@ def evaluate(
     with screen.working("Asking the policy what it would show"):
         name = policy.stem
         answer = _slates(name, learned, feedback) if slates else compare_policies(feedback, {name: learned})
+        answer = replace(answer, warnings=(*unmet(learned, feedback), *answer.warnings))
     screen.show(answer)
     seen = learned.learned_from(feedback)
     if seen:

@@ -39,7 +39,8 @@ def replay(
 ) -> None:
     """Tell what rules of exploration lose to one who knows the truth, in a simulated store.
 
-    The store has 20 items and features of its own; link, covariance, prior and limits are those of the policy.
+    The store has 20 items and features of its own, and its answers are yes or no; link, covariance, prior and limits
+    are those of the policy.
 
     revealed replay policy.toml --rules thompson,greedy --picture regret.png
     """
@@ -47,8 +48,14 @@ def replay(
     from revealed.decide.specification import Specification
 
     screen = Screen(json)
-    require_writable(None, picture)
+    require_writable(None, picture=picture, reads=(specification,))
     made_of = Specification.read(specification)
+    for part in ("layout", "slate", "delay"):
+        if getattr(made_of, part) is not None:
+            raise SpecificationError(
+                f"[{part}] cannot be replayed: the store shows one of its items at a time and hears at once what came "
+                f"of it; leave the part out of {specification}"
+            )
     names = _rules(rules)
     world = BernoulliStore().world()
     with screen.working("Replaying"):
@@ -155,16 +162,12 @@ def _run(world: StoreWorld, made_of: Specification, name: str, seed: int, size: 
     import numpy as np
 
     from revealed.decide.explore import Explorer, Limits, rule_named
-    from revealed.models.glm.model import BayesianGLM
 
     explore, learn = made_of.explore, made_of.learn
     options = explore.options if name == explore.rule else {}
     explorer = Explorer(rule_named(name, **options), seed, Limits(explore.floor, explore.cap))
     n_params = len(world.feature_names)
-    groups = np.zeros(n_params, np.int64) if learn.covariance == "grouped" else None
-    model = BayesianGLM.fresh(
-        n_params, learn.link, covariance=learn.covariance, groups=groups, mean=learn.mean, variance=learn.variance
-    )
+    model = learn.model(n_params, learn.variance, np.zeros(n_params, np.int64))
     lost = []
     for first in range(0, size.rounds, size.batch):
         visits = world.visits(first, min(size.batch, size.rounds - first), seed=seed)
@@ -173,7 +176,7 @@ def _run(world: StoreWorld, made_of: Specification, name: str, seed: int, size: 
         shown = explorer.pick_many(model.posterior, features, number)
         lost.append(float(world.regret(visits, shown).sum()))
         if learn.keep < 1:
-            model = model.faded(learn.keep)
+            model = model.faded(learn.kept(len(visits)))
         model = model.learn(features[np.arange(len(visits)), shown], world.answer(visits, shown).reward)
     return np.cumsum(lost)
 

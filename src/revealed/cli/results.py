@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,16 +17,52 @@ if TYPE_CHECKING:
 _REPORTS = (".html", ".htm", ".md", ".txt")
 
 
-def require_writable(report: Path | None, *others: Path | None) -> None:
-    """Raise OutputError for a report of an unknown kind or a folder that is not there, before any work is done."""
+def require_writable(
+    report: Path | None, *others: Path | None, picture: Path | None = None, reads: Iterable[Path | None] = ()
+) -> None:
+    """Raise OutputError for places that results cannot or must not go to, before any work is done.
+
+    Parameters
+    ----------
+    report, picture : Path or None
+        Their suffixes must say of what kind they are.
+    *others : Path or None
+        Where other results go.
+    reads : iterable of Path or None
+        What the command reads: no result takes its place.
+    """
     if report is not None and report.suffix.lower() not in _REPORTS:
         suffix = report.suffix or "a file without a suffix"
         raise OutputError(f"a report is written as {', '.join(_REPORTS)}, not {suffix}")
-    for path in (report, *others):
-        if path is not None and not path.parent.is_dir():
+    if picture is not None:
+        from revealed.report.pictures import require_picture
+
+        require_picture(picture)
+    read, written = [path for path in reads if path is not None], list[Path]()
+    for path in filter(None, (report, *others, picture)):
+        if not path.parent.is_dir():
             raise OutputError(f"cannot write {path}: there is no folder {path.parent}; make it or choose another place")
-        if path is not None and path.is_dir():
+        if path.is_dir():
             raise OutputError(f"cannot write {path}: it is a folder; name a file in it")
+        if any(_holds(one, path) for one in read):
+            raise OutputError(f"cannot write {path}: this command reads it, and it would be lost; name another file")
+        if any(_same(one, path) for one in written):
+            raise OutputError(f"cannot write {path}: another result goes there too; name another file")
+        written.append(path)
+
+
+def _same(one: Path, other: Path) -> bool:
+    """Return whether two paths are of one file, be it by a link."""
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+
+
+def _holds(read: Path, path: Path) -> bool:
+    """Return whether a file is what is read, or a part of the folder of Parquet files that is."""
+    if not read.is_dir():
+        return _same(read, path)
+    from revealed.choices.parquet import SUFFIXES
+
+    return path.suffix.lower() in SUFFIXES and path.resolve().is_relative_to(read.resolve())
 
 
 def going_on(path: Path, about: str) -> Checkpoint:

@@ -40,7 +40,7 @@ def validate(
     revealed validate fit.json choices.csv --folds 5
     """
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=(fit, choices, file.wide))
     fitted = load_fit(fit)
     with screen.working(f"Reading {choices}"):
         log = choices_for(fitted, choices, file)

@@ -102,7 +102,7 @@ def whatif(
     revealed whatif buses.json --set "available\[alternative == 'replace'] = 0" --months 24
     """
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=(fit, choices, file.wide))
     answer: WhatIf | OverTime
     if is_over_time(fit):
         if method != "delta":
@@ -149,15 +149,16 @@ def _over_time(fitted: DynamicFit | RecoveredFit, changes: list[str], over: Time
 
 
 def _cohorts(fitted: DynamicFit | RecoveredFit, conditions: list[str]) -> dict[str, np.ndarray] | None:
-    """Return who begins where: those whom the data saw in the states that meet a condition, and all others."""
+    """Return who begins where: those whom the data saw begin in states that meet a condition, and all others."""
     import numpy as np
 
+    from revealed.answer.cohort import beginners
     from revealed.choices.tables import rows_where
 
     if not conditions:
         return None
-    seen = fitted.linear.counts.sum(axis=1)
-    found, left = {}, seen.astype(np.float64).copy()
+    seen = beginners(fitted)
+    found, left = {}, seen.copy()
     for condition in conditions:
         meets = rows_where(fitted.process.space.table, condition, "states")
         if not seen[meets].sum():

@@ -45,10 +45,11 @@ def wtp(
     revealed wtp fit.json time --less --scale 60 --per hour
     """
     screen = Screen(json)
-    require_writable(report, out)
+    require_writable(report, out, reads=(fit,))
     fitted = load_fit(fit)
     values = {name: _number_or_text(value) for name, value in pairs_of(at, "--at").items()}
-    asked = [f"-({name})" if less and name not in fitted.names else f"-{name}" if less else name for name in names]
+    known = {*fitted.names, *(name.strip("`") for name in fitted.names)}  # of these, backticks can be left out
+    asked = [f"-({name})" if less and name not in known else f"-{name}" if less else name for name in names]
     answer = fitted.willingness_to_pay(
         *asked, cost=cost, at=values or None, scale=scale, per=per, level=level, method=method
     )

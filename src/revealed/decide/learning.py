@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import blake2b
 from typing import TYPE_CHECKING
 
 import numpy as np
+from jaxtyping import Float
 
 from revealed.choices.feedback import Feedback
+from revealed.decide.delay.known import names_of
 from revealed.decide.delay.late import Arrivals, LateAnswers, Moment
 from revealed.decide.judged import fields_of
-from revealed.decide.prior import MetaPrior, meta_prior, meta_prior_by_moments, restarted
+from revealed.decide.prior import MetaPrior, meta_prior, meta_prior_by_moments
 from revealed.decide.slates import learned_slates
+from revealed.decide.specification import Learning
 from revealed.errors import DataError, Problem, SpecificationError
 from revealed.models.glm.features import FeatureSpace, Rows
 from revealed.models.glm.features.knowing import knowing
+from revealed.models.glm.model import BayesianGLM
 
 if TYPE_CHECKING:
     from revealed.decide.policy import LearningPolicy
@@ -23,6 +29,22 @@ if TYPE_CHECKING:
 
 def learn_from(policy: LearningPolicy, outcomes: Feedback, now: Moment | None) -> LearningPolicy:
     """Return the policy that has learned from a log; see :meth:`LearningPolicy.learn`."""
+    learned = _learned_from(policy, outcomes, now)
+    if not knows_numbers(learned.model):
+        largest = np.nanmax(np.abs(outcomes.reward), initial=0.0)
+        what = f"what was learned is beyond what numbers hold; the largest answer is {largest:g}"
+        remedy = "correct the answers, measure in a unit in which they are about one, or start from smaller variances"
+        raise DataError(outcomes.source, [Problem(what, remedy, f"column {outcomes.columns.reward!r}")])
+    return learned
+
+
+def knows_numbers(model: BayesianGLM) -> bool:
+    """Whether all that a model believes are finite numbers."""
+    belief = model.posterior
+    return bool(np.isfinite(belief.mean).all() and np.isfinite(belief.variance).all())
+
+
+def _learned_from(policy: LearningPolicy, outcomes: Feedback, now: Moment | None) -> LearningPolicy:
     if policy.late is not None:
         return _with_late_answers(policy, policy.late, outcomes, now)
     if now is not None:
@@ -32,31 +54,52 @@ def learn_from(policy: LearningPolicy, outcomes: Feedback, now: Moment | None) -
         raise DataError(outcomes.source, [Problem("no row has an answer yet", "learn when some have come")])
     catalogue = policy.catalogue.met(answered)
     rows, space = _grown(policy, answered)
+    with _told_of(answered, f"column {outcomes.columns.reward!r}"):
+        policy.model.link.require(answered.reward)
     model = policy.model
     if space.n_params > model.n_params:
         model = model.extended(*policy.prior_of(space.groups_since(model.n_params)))
-    learn, rewards = policy.specification.learn, answered.reward
-    prior, first = policy.prior, model.n_answers == 0
+    prior = policy.prior
     # Once: later the answers of before are not at hand to start again with. To estimate it anew, learn anew.
-    if learn.estimator == "prediction" and first:
-        of = space.groups
-        prior = meta_prior(model, of, space.group_names, rows, rewards, units=answered.action_codes)
-        model = model.with_prior(prior.mean_of(of), prior.variance_of(of))
-    learned = model
-    for start in range(0, len(rows), learn.batch):
-        stop = min(start + learn.batch, len(rows))
-        if learn.keep < 1:
-            learned = learned.faded(learn.keep)
-        learned = learned.learn(rows.slice(start, stop), rewards[start:stop])
-    if learn.estimator == "moments" and first:
-        prior = meta_prior_by_moments(learned, space.groups, space.group_names)
-        if learn.keep == 1:
-            learned = restarted(learned, prior, space.groups, rows, rewards)
-        else:  # a replay would keep all: the evidence stays as it faded, the prior beneath it changes
-            learned = learned.with_prior(prior.mean_of(space.groups), prior.variance_of(space.groups))
+    if policy.specification.learn.estimator and model.n_answers == 0:
+        learned, prior = _with_first_prior(policy.specification.learn, model, space, rows, answered)
+    else:
+        learned = _taught(policy.specification.learn, model, rows, answered.reward)
     logs = (*policy.logs, digest_of(outcomes))
     policy = replace(policy, space=space, model=learned, catalogue=catalogue, prior=prior, logs=logs)
     return replace(policy, slates=learned_slates(policy, answered))
+
+
+def _taught(learn: Learning, model: BayesianGLM, rows: Rows, rewards: Float[np.ndarray, " rows"]) -> BayesianGLM:
+    """Return a model that has learned answers batch by batch, and forgotten as they came."""
+    for start in range(0, len(rows), learn.batch):
+        stop = min(start + learn.batch, len(rows))
+        if learn.keep < 1:
+            model = model.faded(learn.kept(stop - start))
+        model = model.learn(rows.slice(start, stop), rewards[start:stop])
+    return model
+
+
+def _with_first_prior(
+    learn: Learning, model: BayesianGLM, space: FeatureSpace, rows: Rows, answered: Feedback
+) -> tuple[BayesianGLM, MetaPrior]:
+    """Return a model that has learned a first log from the meta-prior that the log tells, and the meta-prior.
+
+    Amounts are looked at in units of their noise, so that floors and first guesses are of the right size.
+    """
+    of, names = space.groups, space.group_names
+    if learn.estimator == "moments" or model.noise is not None:
+        model = _taught(learn, model, rows, answered.reward)
+    unit = model.unit
+    if learn.estimator == "moments":
+        prior = meta_prior_by_moments(model.in_unit(unit), of, names)
+    else:
+        prior = meta_prior(model.in_unit(unit), of, names, rows, answered.reward / unit, units=answered.action_codes)
+    prior = prior.in_unit(1 / unit)
+    mean, variance = prior.mean_of(of), prior.variance_of(of)
+    learned = _taught(learn, model.unlearned().with_prior(mean, variance), rows, answered.reward)
+    # The prior is an amount: it does not get wider or narrower with what the noise turned out to be.
+    return learned if learned.noise is None else learned.with_prior(mean, variance), prior
 
 
 def _grown(policy: LearningPolicy, feedback: Feedback) -> tuple[Rows, FeatureSpace]:
@@ -65,11 +108,27 @@ def _grown(policy: LearningPolicy, feedback: Feedback) -> tuple[Rows, FeatureSpa
     An option of a layout has a parameter for each label of the context as soon as that was met with any option: layouts
     are decided together (:mod:`revealed.decide.many`) where none of them lacks a parameter.
     """
-    rows, space = policy.space.grow_from_columns(fields_of(policy.space, feedback))
+    with _told_of(feedback):
+        rows, space = policy.space.grow_from_columns(fields_of(policy.space, feedback))
     if policy.specification.layout is not None:
         space = knowing(space, policy.specification.layout.slots)
         rows = replace(rows, n_params=space.n_params)
     return rows, space
+
+
+@contextmanager
+def _told_of(log: Feedback, where: str = "") -> Iterator[None]:
+    """Tell of a log what is refused of arrays made of it: its name, and rows as they are numbered in its source."""
+    try:
+        yield
+    except DataError as error:
+        if error.source == log.source:  # told so already
+            raise
+        told = [
+            replace(one, where=one.where or where, rows=tuple(log.row_numbers(np.array(one.rows, int) - 1).tolist()))
+            for one in error.problems
+        ]
+        raise DataError(log.source, told) from None
 
 
 def _with_late_answers(
@@ -112,8 +171,9 @@ def _first_prior(
 
 
 def digest_of(feedback: Feedback) -> str:
-    """Return a digest of what was shown in a log and what came of it."""
-    digest = blake2b("\0".join(feedback.actions.labels).encode(), digest_size=16)
-    for column in (feedback.decision_codes, feedback.action_codes, feedback.reward, feedback.propensity):
+    """Return a digest of what was shown in a log, in which decision, and what came of it."""
+    digest = blake2b(digest_size=16)
+    chances = () if feedback.columns.propensity is None else (feedback.propensity,)
+    for column in (*names_of(feedback), feedback.reward, *chances):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()

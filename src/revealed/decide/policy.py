@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from hashlib import blake2b
 from math import prod
@@ -23,7 +23,7 @@ from revealed.decide.catalogue import Catalogue
 from revealed.decide.delay.late import LateAnswers, Moment
 from revealed.decide.explore import Explorer, Limits, rule_named
 from revealed.decide.judged import conditional_probabilities_of, probabilities_of
-from revealed.decide.learning import digest_of, learn_from
+from revealed.decide.learning import digest_of, knows_numbers, learn_from
 from revealed.decide.prior import MetaPrior
 from revealed.decide.showing import Showing
 from revealed.decide.slate.learned import LearnedSlates
@@ -32,6 +32,7 @@ from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.files import load_saved, write_whole
 from revealed.models.glm.features import FeatureSpace, Rows
 from revealed.models.glm.model import BayesianGLM
+from revealed.models.glm.noise import NoiseEstimate
 from revealed.models.glm.posterior import Posterior
 
 
@@ -82,14 +83,8 @@ class LearningPolicy:
         space = specification.space()
         explore, learn = specification.explore, specification.learn
         explorer = Explorer(rule_named(explore.rule, **explore.options), seed, Limits(explore.floor, explore.cap))
-        model = BayesianGLM.fresh(
-            space.n_params,
-            learn.link,
-            covariance=learn.covariance,
-            groups=space.groups if learn.covariance == "grouped" else None,
-            mean=learn.mean,
-            variance=np.array(specification.variances(space.group_names))[space.groups],
-        )
+        variance = np.array(specification.variances(space.group_names))[space.groups]
+        model = learn.model(space.n_params, variance, space.groups)
         catalogue = specification.catalogue(columns.action)
         delay = specification.delay
         late = None if delay is None else LateAnswers.fresh(delay, model, learn.batch, learn.keep)
@@ -190,7 +185,7 @@ class LearningPolicy:
         """Return the mean and the variance that parameters of some groups start from."""
         if self.prior is not None:
             return self.prior.mean_of(groups), self.prior.variance_of(groups)
-        variances = np.array(self.specification.variances(self.space.group_names))
+        variances = self.model.unit**2 * np.array(self.specification.variances(self.space.group_names))
         return np.full(len(groups), self.specification.learn.mean), variances[groups]
 
     # ---- learning -------------------------------------------------------------------------------------------------
@@ -287,6 +282,10 @@ class LearningPolicy:
                 "wrote it, or a newer one"
             )
         specification, model = Specification.from_dict(data["specification"]), BayesianGLM.from_dict(data["model"])
+        if not knows_numbers(model):
+            raise ValueError("what it learned is not finite")
+        if specification.learn.link == "gaussian" and specification.learn.noise is None and model.noise is None:
+            model = replace(model, noise=NoiseEstimate())  # of before noise was estimated: from now on it is
         delay = specification.delay
         return cls(
             specification,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from os import PathLike
 from pathlib import Path
+from types import NoneType
 from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int
 
 from revealed.decide.business import Business
 from revealed.decide.catalogue import Catalogue
@@ -17,6 +21,11 @@ from revealed.decide.layout.specified import Layout
 from revealed.decide.slate.specified import Slates
 from revealed.errors import DataError, Problem, SpecificationError, nearest
 from revealed.models.glm.features import FeatureSpace
+from revealed.models.glm.model import BayesianGLM
+from revealed.models.glm.noise import NoiseEstimate
+
+#: The largest whole number in a specification, far above whatever has a meaning.
+_LARGEST = 1e18
 
 
 @dataclass(frozen=True)
@@ -73,11 +82,15 @@ class Learning:
     covariance : str
         full, grouped or diagonal.
     mean, variance : float
-        Of the first prior of each parameter.
+        Of the first prior of each parameter. With the Gaussian link the variance is in units of the noise's.
+    noise : float, optional
+        The standard deviation of the noise of a Gaussian link, in units of the reward; by default it is estimated from
+        all answers learned (:mod:`revealed.models.glm.noise`).
     batch : int
         Answers learned at a time.
     keep : float
-        The share of what was learned that is kept from batch to batch, for worlds that drift.
+        The share of what was learned that is kept over so many answers, for worlds that drift; of fewer answers,
+        however they are cut into logs, a share that makes up as much in the end.
     meta_prior : bool or str
         Whether to estimate the prior of each group of features from the first log, and start from it; true is
         "prediction", and "moments" is the estimator of Nabi and others (:mod:`revealed.decide.prior`). A fresh policy
@@ -88,6 +101,7 @@ class Learning:
     covariance: str = "full"
     mean: float = 0.0
     variance: float = 1.0
+    noise: float | None = field(default=None, metadata={"accepts": (int, float, NoneType)})
     batch: int = 1000
     keep: float = 1.0
     meta_prior: bool | str = field(default=False, metadata={"accepts": (bool, str)})
@@ -97,7 +111,34 @@ class Learning:
         """The estimator of the meta-prior, or nothing."""
         return ("prediction" if self.meta_prior else "") if isinstance(self.meta_prior, bool) else self.meta_prior
 
+    def model(
+        self, n_params: int, variance: float | Float[np.ndarray, " K"], groups: Int[np.ndarray, " K"] | None = None
+    ) -> BayesianGLM:
+        """Return a model that has learned nothing; the variances are in units of the noise's."""
+        made = BayesianGLM.fresh(
+            n_params,
+            self.link,
+            covariance=self.covariance,
+            groups=groups if self.covariance == "grouped" else None,
+            mean=self.mean,
+            variance=variance,
+        )
+        if self.link != "gaussian":
+            return made
+        return replace(made, noise=NoiseEstimate()) if self.noise is None else made.with_noise(self.noise)
+
+    def kept(self, n_answers: int) -> float:
+        """Return the share of what was learned that is kept when so many answers come."""
+        return float(self.keep ** (n_answers / self.batch))
+
     def __post_init__(self) -> None:
+        for name, value in (("mean", self.mean), ("variance", self.variance)):
+            if not abs(value) <= _LARGEST:
+                raise SpecificationError(f"[learn] {name} must be a finite number that has a meaning, not {value!r}")
+        if self.noise is not None and self.link != "gaussian":
+            raise SpecificationError(f'[learn] noise is of amounts, link = "gaussian"; leave it out with {self.link}')
+        if self.noise is not None and not (self.noise > 0 and np.isfinite(self.noise)):
+            raise SpecificationError(f"[learn] noise must be a finite number above zero, not {self.noise!r}")
         if self.meta_prior not in (True, False, "prediction", "moments"):
             known = nearest(self.estimator, ["prediction", "moments"])
             raise SpecificationError(f"meta_prior is true, false or an estimator, not {self.meta_prior!r}; {known}")
@@ -122,7 +163,7 @@ class Exploration:
     """
 
     rule: str = "thompson"
-    options: Mapping[str, float] = field(default_factory=dict)
+    options: Mapping[str, float] = field(default_factory=dict, metadata={"numbers": True})
     floor: float = 0.0
     cap: float = 1.0
 
@@ -188,8 +229,26 @@ class Specification:
                 )
 
     def space(self) -> FeatureSpace:
-        """Return the feature space, which has seen nothing yet but the options of a layout."""
-        return self.features.space() if self.layout is None else self.layout.feature_space(self.features)
+        """Return the feature space, which has seen nothing yet but the options of a layout.
+
+        Raises
+        ------
+        SpecificationError
+            For a formula or fields that cannot be, or that nobody knows yet when it is decided what to show.
+        """
+        space = self.features.space() if self.layout is None else self.layout.feature_space(self.features)
+        if not space.specification.fields:
+            raise SpecificationError("[features] name no field, so all actions are alike; name what tells them apart")
+        told = {self.log.get(role, role): f"of the {role}" for role in ("reward", "decision", "propensity")}
+        if self.delay is not None and self.delay.answered is not None:
+            told[self.delay.answered] = "that says when the answer came"
+        for name in (source for known in space.specification.fields for source in known.sources):
+            if name in told:
+                raise SpecificationError(
+                    f"[features] use {name!r}, the log's column {told[name]}, which nobody knows before the decision; "
+                    "leave it out"
+                )
+        return space
 
     def catalogue(self, column: str, met: Mapping[str, Any] | None = None) -> Catalogue:
         """Return what can be shown: what was met, or all layouts.
@@ -239,7 +298,9 @@ class Specification:
                 raise SpecificationError(f"a policy has no section [{name}]; {nearest(name, sections)}")
         if "features" not in data and "layout" not in data:
             raise SpecificationError("a policy needs a section [features], with a formula or with fields")
-        log = dict(data.get("log", {}))
+        log = data.get("log", {})
+        if not isinstance(log, Mapping):
+            raise SpecificationError(f"[log] must be a section, not {log!r}")
         for role, column in log.items():
             if not isinstance(column, str):
                 raise SpecificationError(f"[log] {role} must name a column, not {column!r}")
@@ -248,7 +309,7 @@ class Specification:
             _section(Learning, "learn", data),
             _section(Exploration, "explore", data),
             _section(Business, "business", data),
-            log,
+            dict(log),
             _section(Slates, "slate", data) if "slate" in data else None,
             _section(Delay, "delay", data) if "delay" in data else None,
             _section(Layout, "layout", data) if "layout" in data else None,
@@ -257,7 +318,7 @@ class Specification:
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data that :meth:`from_dict` reads."""
         data = {key: value for key, value in asdict(self).items() if value is not None}
-        for name in ("features", "business", "slate", "delay", "layout"):
+        for name in ("features", "learn", "business", "slate", "delay", "layout"):
             if name in data:
                 data[name] = {key: value for key, value in data[name].items() if value is not None}
         return data
@@ -272,6 +333,7 @@ def _section(kind: type[Any], name: str, data: Mapping[str, Any]) -> Any:
     for key, value in given.items():
         if key not in known:
             raise SpecificationError(f"[{name}] has no {key!r}; {nearest(key, known)}")
+        _require_numbers(value, known[key], f"[{name}] {key}")
         values[key] = _checked(value, known[key], f"[{name}] {key}")
     return kind(**values)
 
@@ -295,8 +357,19 @@ def _checked(value: Any, entry: Any, where: str) -> Any:
     elif isinstance(default, dict):
         wanted = (Mapping,)
     else:
-        wanted = (str, type(None))
+        wanted = (str, type(None)) if default is None else (str,)
     if not isinstance(value, wanted) or (isinstance(value, bool) and bool not in wanted):
         names = " or ".join(kind.__name__ for kind in wanted)
         raise SpecificationError(f"{where} must be of type {names}, not {value!r}")
     return float(value) if isinstance(default, float) else value  # type: ignore[arg-type]
+
+
+def _require_numbers(value: Any, entry: Any, where: str) -> None:
+    """Refuse options that are no numbers, and whole numbers of more digits than a float holds."""
+    options = value.items() if "numbers" in entry.metadata and isinstance(value, Mapping) else ()
+    for name, option in options:
+        if isinstance(option, bool) or not isinstance(option, int | float):
+            raise SpecificationError(f"{where}: {name} must be a number, not {option!r}")
+    for told, number in ((where, value), *((f"{where}: {name}", option) for name, option in options)):
+        if isinstance(number, int) and abs(number) > _LARGEST:
+            raise SpecificationError(f"{told} is too large a number: {str(number)[:20]}…")

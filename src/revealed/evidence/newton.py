@@ -31,6 +31,7 @@ from revealed.evidence.status import (
     collinearities,
     condition_number,
     involved,
+    listed,
     scaled,
 )
 
@@ -438,7 +439,7 @@ class _Climb:
             f"the log-likelihood keeps rising as {names[0]} runs off to infinity: it tells some choices for sure; "
             "drop it, merge rare alternatives, bound it, or use a ridge"
             if len(names) == 1
-            else f"the log-likelihood keeps rising as {', '.join(names)} run off to infinity: together they tell some "
+            else f"the log-likelihood keeps rising as {listed(names)} run off to infinity: together they tell some "
             "choices for sure; drop one of them, merge rare alternatives, bound them, or use a ridge",
         )
 

@@ -78,7 +78,7 @@ class Status:
         notes = [] if self.converged else [f"not converged: {self.reason}"]
         notes += [f"{item.kind}: {item.why}" for item in self.not_identified]
         if self.at_bound:
-            notes.append(f"at a bound (no standard error): {', '.join(self.at_bound)}")
+            notes.append(f"at a bound (no standard error): {listed(self.at_bound)}")
         if self.condition_number > 1e8 and not self.not_identified:
             notes.append(
                 f"nearly collinear: the scaled information has condition number {self.condition_number:.1e}; "
@@ -139,11 +139,17 @@ def collinearities(information: Float[np.ndarray, "K K"], names: Sequence[str]) 
             NotIdentified(
                 members,
                 "collinear",
-                f"{', '.join(members)} move together: a combination of them is the same for all alternatives of every "
+                f"{listed(members)} move together: a combination of them is the same for all alternatives of every "
                 "choice situation; drop one of them, fix one, or use a ridge",
             )
         )
     return found
+
+
+def listed(names: Sequence[str], most: int = 5) -> str:
+    """Return names with commas between, the first few and how many more there are."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def involved(direction: Float[np.ndarray, " K"], names: Sequence[str]) -> tuple[str, ...]:

@@ -186,6 +186,10 @@ def region_of(model: Constrained, names: tuple[str, ...]) -> Region:
             raise SpecificationError(f"the bounds of {name!r} are empty: {low!r} to {high!r}")
     held = named_vector(names, model.fixed, np.nan, "fixed")
     fixed = ~np.isnan(held)
+    outside = np.flatnonzero(fixed & ~((lower <= held) & (held <= upper)))
+    if len(outside):
+        name = names[outside[0]]
+        raise SpecificationError(f"{name!r} is fixed at {model.fixed[name]:g}, outside of its bounds; leave out one")
     return Region(np.where(fixed, held, lower), np.where(fixed, held, upper))
 
 

@@ -174,7 +174,8 @@ class Fit:
 
     def standard_errors(self, errors: str | None = None) -> Float[np.ndarray, " K"]:
         """Return standard errors; zero where fixed or at a bound, NaN where not identified."""
-        return np.sqrt(np.diag(self.covariance(errors)))
+        variance = np.diag(self.covariance(errors))
+        return np.sqrt(np.where(variance >= 0, variance, np.nan))
 
     def predict(self, log: ChoiceLog) -> Prediction:
         """Return choice probabilities (per row) and logsums (per case) on a log."""

@@ -106,10 +106,15 @@ def save_picture(figure: Figure, path: str | os.PathLike[str]) -> Path:
     OutputError
         If the format is not known or the file cannot be written.
     """
+    require_picture(path)
+    return write_whole(path, _bytes(figure, Path(path).suffix.lower()[1:]))
+
+
+def require_picture(path: str | os.PathLike[str]) -> None:
+    """Raise OutputError for a file whose suffix is of no format that pictures are written in."""
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         raise OutputError(f"a picture is written as {', '.join(_FORMATS)}, not {suffix or 'a file without a suffix'}")
-    return write_whole(path, _bytes(figure, suffix[1:]))
 
 
 def as_picture(figure: Figure, caption: str) -> Picture:

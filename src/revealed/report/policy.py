@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import numpy as np
 
 from revealed.answer.table import Column, Table
 from revealed.choices.policy import Decision
 from revealed.decide.policy import LearningPolicy
-from revealed.report.content import Facts, Section
+from revealed.report.content import Facts, Section, Text
 from revealed.report.late import sections_of_late_answers
 
 #: More effects than this are cut.
@@ -16,12 +19,22 @@ _MOST_EFFECTS = 20
 
 def sections_of_policy(policy: LearningPolicy) -> tuple[Section, ...]:
     """Return what a policy has learned: its size, what it waits for, its groups of features, its surest effects."""
+    notes = (Text(f"{note[0].upper()}{note[1:]}.", "warning") for note in warnings_of(policy))
     return (
-        Section("Policy", (Facts(_facts(policy)),)),
+        Section("Policy", (Facts(_facts(policy)), *notes)),
         *sections_of_late_answers(policy),
         Section("Groups of features", (_groups(policy),)),
         Section("Effects", (_effects(policy),)),
     )
+
+
+def warnings_of(policy: LearningPolicy, candidates: Sequence[str | Mapping[str, Any]] | None = None) -> tuple[str, ...]:
+    """Return why a policy does not decide by what it learned, among some candidates or all actions met so far."""
+    business, catalogue = policy.specification.business, policy.catalogue
+    labels = {str(record[catalogue.column]) for record in catalogue.candidates(candidates)}
+    if business.pinned in labels:
+        return ()
+    return policy.explorer.limits.warnings(len(labels.difference(business.blocked)))
 
 
 def sections_of_decision(decision: Decision) -> tuple[Section, ...]:
@@ -51,10 +64,20 @@ def _facts(policy: LearningPolicy) -> tuple[tuple[str, str], ...]:
         ("Actions met", f"{len(policy.catalogue.actions):,}"),
         ("Features", f"{policy.model.n_params:,}"),
         ("Link and covariance", f"{learn.link}, {learn.covariance}"),
+        *_noise(policy),
         ("Exploration", rule),
         ("Limits on propensities", limits),
         *_slates(policy),
     )
+
+
+def _noise(policy: LearningPolicy) -> tuple[tuple[str, str], ...]:
+    """Return the noise of amounts, and where it is from."""
+    model = policy.model
+    if policy.specification.learn.link != "gaussian":
+        return ()
+    source = "as told" if model.noise is None else "estimated"
+    return (("Noise, as a deviation", f"{model.unit:.4g}, {source}" if model.n_answers else source),)
 
 
 def _slates(policy: LearningPolicy) -> tuple[tuple[str, str], ...]:
@@ -69,6 +92,8 @@ def _slates(policy: LearningPolicy) -> tuple[tuple[str, str], ...]:
     for price in learned.prices:
         told = f"{price.value:.4g}, for {price.average:.4g} on average"
         reached = f"; {price.goal.level:g} is out of reach" if price.out_of_reach else ""
+        if price.falls_short and not price.out_of_reach:
+            reached = f"; short of {price.goal.level:g}"
         facts.append((f"Price of {price.goal.name}", told + reached))
     return tuple(facts)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def picture_of_regret(rounds: Int[np.ndarray, " points"], curves: Mapping[str, Interval]) -> Figure:
-    """Draw cumulative regret over rounds, a line with its band for each rule.
+    """Draw cumulative regret over rounds, from nothing before the first, a line with its band for each rule.
 
     Parameters
     ----------
@@ -23,13 +23,15 @@ def picture_of_regret(rounds: Int[np.ndarray, " points"], curves: Mapping[str, I
     curves : mapping from rule to Interval
         Mean regret up to each of these rounds, with its interval over seeds; NaN where there is none.
     """
+    ends = np.append(0, rounds)
     with drawing((7.2, 4.2)) as figure:
         axes = figure.subplots()
         for number, (name, curve) in enumerate(curves.items()):
             colour, dash = COLOURS[number % len(COLOURS)], DASHES[number // len(COLOURS) % len(DASHES)]
             if np.isfinite(curve.low).all():
-                axes.fill_between(rounds, curve.low, curve.high, color=colour, alpha=0.16, linewidth=0)
-            axes.plot(rounds, curve.value, color=colour, linestyle=dash, linewidth=2.0, label=name)
+                low, high = np.append(0.0, curve.low), np.append(0.0, curve.high)
+                axes.fill_between(ends, low, high, color=colour, alpha=0.16, linewidth=0)
+            axes.plot(ends, np.append(0.0, curve.value), color=colour, linestyle=dash, linewidth=2.0, label=name)
         axes.set_xlim(0, float(rounds[-1]))
         axes.set_ylim(bottom=0)
         axes.set_xlabel("rounds")

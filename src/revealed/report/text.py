@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any, assert_never
 
@@ -90,7 +91,9 @@ def _block(block: Block, width: int) -> Iterator[RenderableType]:
         case Table():
             if block.title:
                 yield Words(block.title, style="bold")
-            yield _table(block, width)
+            for number, part in enumerate(_parts(block, width)):
+                yield from [""] * (number > 0)
+                yield _table(part, width)
             if block.notes:
                 yield ""
             for note in block.notes:
@@ -148,17 +151,40 @@ def _table(table: Table, width: int) -> RenderableType:
         numeric = is_numeric(column.kind)
         justify = "right" if numeric else "left"
         grid.add_column(Words(column.heading), justify=justify, no_wrap=numeric, overflow="fold")  # type: ignore[arg-type]
-    rows = _aligned(table)
-    for row in rows:
+    for row in _aligned(table):
         grid.add_row(*(Words(cell) for cell in row))
-    # Text is folded to fit a narrow window; a number never is, as half of one would be read as another.
-    needed = 0
-    for column, cells in zip(table.columns, zip(*rows, strict=True), strict=False):
-        widest = max(map(_cell_width, (column.heading, *cells)))
-        needed += 3 + (widest if is_numeric(column.kind) else min(widest, _NARROWEST))
+    needed = sum(_least_widths(table))
     if needed > width:
         grid.width = needed
     return grid
+
+
+def _parts(table: Table, width: int) -> Iterator[Table]:
+    """Yield a table that a window is too narrow for in parts that fit, each with the first column, which names rows."""
+    widths = _least_widths(table)
+    places: list[int] = []
+    room = 0
+    for place, needed in enumerate(widths):
+        if len(places) > 1 and room + needed - _GAP > width:
+            yield _with(table, places)
+            places, room = [0], widths[0]
+        places.append(place)
+        room += needed
+    yield _with(table, places)
+
+
+def _with(table: Table, places: list[int]) -> Table:
+    rows = tuple(tuple(row[place] for place in places) for row in table.rows)
+    return replace(table, columns=tuple(table.columns[place] for place in places), rows=rows)
+
+
+def _least_widths(table: Table) -> list[int]:
+    """Return how wide columns have to be: text can be folded, a number never, as half of one reads as another."""
+    rows, widths = _aligned(table), []
+    for place, column in enumerate(table.columns):
+        widest = max(_cell_width(cell) for cell in (column.heading, *(row[place] for row in rows)))
+        widths.append(_GAP + (widest if is_numeric(column.kind) else min(widest, _NARROWEST)))
+    return widths
 
 
 def _aligned(table: Table) -> list[list[str]]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float, Int, UInt8
 
-from revealed.decide.delay.live import ANSWERED, CLOSED, FORGOTTEN, SETTLED
+from revealed.decide.delay.live import ANSWERED, CLOSED, FORGOTTEN, OVERDUE, SETTLED
 from revealed.decide.delay.options import Made
 from revealed.errors import DataError, Problem
 from revealed.models.glm.features.rows import Rows
@@ -74,10 +74,12 @@ def require_tickets(tickets: Tickets, state: UInt8[np.ndarray, " decisions"], *,
     ]
     if answering:
         remedy = "one answer a decision: to correct one, forget the decision and make it anew"
-        problems += _listed((became == ANSWERED) | (became == SETTLED), "decisions answered before", remedy, tickets)
+        before = np.isin(became, (ANSWERED, SETTLED, OVERDUE))
+        problems += _listed(before, "decisions answered before", remedy, tickets)
     else:
         remedy = "what they said is no longer kept apart; refit without them"
-        problems += _listed((became == CLOSED) | (became == SETTLED), "decisions that are closed", remedy, tickets)
+        closed = np.isin(became, (CLOSED, SETTLED, OVERDUE))
+        problems += _listed(closed, "decisions that are closed", remedy, tickets)
     if problems:
         raise DataError("tickets", problems)
 

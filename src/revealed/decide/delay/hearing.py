@@ -102,10 +102,11 @@ class Hearing:
         """
         if self.treatment.replaces:
             self.book.take_out(index)
+        size = self.options.batch or max(len(index), 1)
         for some in self.batches(index):
             said = ~np.isnan(answer[some])
-            if self.options.keep < 1 and said.any():
-                self.book.fade(self.options.keep, self.start.prior)
+            if self.options.keep < 1 and said.any():  # as much for the same answers, however they are cut into logs
+                self.book.fade(self.options.keep ** (np.count_nonzero(said) / size), self.start.prior)
             if self.treatment.replaces:
                 self.mark(some[said], answer[some[said]])
                 self.learn(some, last[some])

@@ -17,7 +17,7 @@ from jaxtyping import Bool, Float, Int
 from revealed.choices.cells import SHOWN
 from revealed.choices.feedback import Feedback
 from revealed.decide.delay.known import Known, names_of
-from revealed.decide.delay.live import ANSWERED, CLOSED, PENDING, SETTLED
+from revealed.decide.delay.live import ANSWERED, CLOSED, OVERDUE, PENDING, SETTLED
 from revealed.decide.delay.options import Made, Told
 from revealed.decide.delay.pending import PendingLedger
 from revealed.decide.delay.saved import ledger_from_dict, ledger_to_dict
@@ -172,7 +172,7 @@ class LateAnswers:
         state, tickets = np.zeros(len(keys), np.uint8), np.zeros(len(keys), np.int64)
         tickets[met] = self.known.ticket[place[met]]
         state[met] = self.ledger.state[tickets[met]]
-        done = np.isin(state, (ANSWERED, SETTLED))
+        done = np.isin(state, (ANSWERED, SETTLED, OVERDUE))
         other = met & ~done
         other[other] = self.known.action[place[other]] != actions[other]
         remedy = "give each answer once: leave out rows that were learned"

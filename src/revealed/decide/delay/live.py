@@ -13,8 +13,8 @@ from jaxtyping import Bool, Float, Int
 from revealed.models.glm.features.rows import Rows
 
 #: What has become of a decision, one byte each for as long as the ledger lives. Of those closed (without an answer) and
-#: settled (with one) nothing is kept apart.
-PENDING, ANSWERED, CLOSED, FORGOTTEN, SETTLED = 1, 2, 3, 4, 5
+#: settled (with one) nothing is kept apart; overdue are those whose answer came when they were closed.
+PENDING, ANSWERED, CLOSED, FORGOTTEN, SETTLED, OVERDUE = 1, 2, 3, 4, 5, 6
 
 Index = Int[np.ndarray, " some"]
 Matrix = Float[np.ndarray, "some K"]

@@ -27,7 +27,8 @@ class LedgerOptions:
     batch : int, optional
         Decisions that :meth:`.PendingLedger.record` learns at a time; by default all together.
     keep : float
-        The share of what was learned that is kept from batch to batch of answers, for worlds that drift.
+        The share of what was learned that is kept over so many answers as a batch has decisions, for worlds that drift;
+        of fewer answers, a share that makes up as much in the end.
     """
 
     negligible: float = 1e-3

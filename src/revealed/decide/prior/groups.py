@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -102,6 +102,15 @@ class MetaPrior:
     def variance_of(self, groups: Int[np.ndarray, " K"]) -> Float[np.ndarray, " K"]:
         """Return the prior variance of parameters by their groups."""
         return np.asarray(np.array([group.variance for group in self.groups])[groups])
+
+    def in_unit(self, unit: float) -> MetaPrior:
+        """Return the meta-prior of the same parameters, each divided by a number."""
+
+        def changed(group: GroupPrior) -> GroupPrior:
+            low, high = (None if end is None else end / unit**2 for end in (group.low, group.high))
+            return replace(group, mean=group.mean / unit, variance=group.variance / unit**2, low=low, high=high)
+
+        return self if unit == 1 else replace(self, groups=tuple(map(changed, self.groups)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""

@@ -163,6 +163,14 @@ class DiagonalPosterior:
             self.precision - before.precision + after.precision, self.shift - before.shift + after.shift
         )
 
+    def scaled(self, precision: float, shift: float) -> DiagonalPosterior:
+        """Return the posterior with precision and shift times two numbers."""
+        return DiagonalPosterior(precision * self.precision, shift * self.shift)
+
+    def distance(self, mean: Float[np.ndarray, " K"]) -> float:
+        """Return how far a mean is from the posterior's, squared, as its precision measures it."""
+        return float(self.precision @ (mean - self.mean) ** 2)
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         return {"kind": "diagonal", "precision": self.precision.tolist(), "shift": self.shift.tolist()}

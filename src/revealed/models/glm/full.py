@@ -70,6 +70,8 @@ class FullPosterior:
         EvidenceError
             If the precision is not positive definite.
         """
+        if not self.n_params:
+            return self.precision  # LAPACK knows no empty matrices
         factor, failed = dpotrf(self.precision, lower=1)
         if failed:
             raise EvidenceError(
@@ -87,6 +89,8 @@ class FullPosterior:
         EvidenceError
             If the precision is not positive definite.
         """
+        if not self.n_params:
+            return self.precision
         inverse, failed = dtrtri(self.factor, lower=1)
         if failed:
             raise EvidenceError("the precision of this posterior is singular")
@@ -95,7 +99,7 @@ class FullPosterior:
     @cached_property
     def mean(self) -> Float[np.ndarray, " K"]:
         """The mean of each parameter."""
-        return np.asarray(dpotrs(self.factor, self.shift, lower=1)[0])
+        return np.asarray(dpotrs(self.factor, self.shift, lower=1)[0]) if self.n_params else self.shift
 
     @cached_property
     def variance(self) -> Float[np.ndarray, " K"]:
@@ -184,6 +188,15 @@ class FullPosterior:
             self.precision - before.precision + after.precision, self.shift - before.shift + after.shift
         )
 
+    def scaled(self, precision: float, shift: float) -> FullPosterior:
+        """Return the posterior with precision and shift times two numbers."""
+        return FullPosterior(precision * self.precision, shift * self.shift)
+
+    def distance(self, mean: Float[np.ndarray, " K"]) -> float:
+        """Return how far a mean is from the posterior's, squared, as its precision measures it."""
+        away = mean - self.mean
+        return float(away @ (self.precision @ away))
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         return {"kind": "full", "precision": self.precision.tolist(), "shift": self.shift.tolist()}
@@ -191,7 +204,8 @@ class FullPosterior:
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> FullPosterior:
         """Return the posterior that :meth:`to_dict` wrote."""
-        return cls(np.array(data["precision"], dtype=np.float64), np.array(data["shift"], dtype=np.float64))
+        shift = np.array(data["shift"], dtype=np.float64)
+        return cls(np.array(data["precision"], dtype=np.float64).reshape(len(shift), len(shift)), shift)
 
     def changed(self, sites: Sites, sign: float) -> FullPosterior:
         """Return the posterior with sites added (sign 1) or taken out (sign -1)."""

@@ -166,6 +166,14 @@ class GroupedPosterior:
         triples = zip(self.parts, before.parts, after.parts, strict=True)
         return self._changed([part.with_prior(one, other) for part, one, other in triples])
 
+    def scaled(self, precision: float, shift: float) -> GroupedPosterior:
+        """Return the posterior with precision and shift times two numbers."""
+        return self._changed([part.scaled(precision, shift) for part in self.parts])
+
+    def distance(self, mean: Float[np.ndarray, " K"]) -> float:
+        """Return how far a mean is from the posterior's, squared, as its precision measures it."""
+        return sum(part.distance(mean[place]) for part, place in zip(self.parts, self.places, strict=True))
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         return {

@@ -24,6 +24,11 @@ from revealed.errors import DataError, Problem, SpecificationError, nearest
 
 Vector = Float[np.ndarray, " rows"]
 
+#: The largest number that can be learned from: sums hold squares.
+LARGEST = 1e150
+#: The largest count: beyond, steps towards the mode are of the size of rounding errors.
+LARGEST_COUNT = 1e9
+
 
 @runtime_checkable
 class Link(Protocol):
@@ -179,8 +184,10 @@ class GaussianLink:
         return mean
 
     def require(self, answer: Vector) -> None:
-        """Raise DataError unless all answers are finite."""
+        """Raise DataError unless all answers are finite, and their squares, too."""
         _refuse(~np.isfinite(answer), answer, "answers that are not finite numbers", "leave them out")
+        remedy = "correct them, or measure in a unit in which they are about one"
+        _refuse(np.abs(answer) > LARGEST, answer, "answers whose squares are beyond what numbers hold", remedy)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
@@ -215,10 +222,12 @@ class PoissonLink:
         return np.asarray(np.exp(mean + variance / 2))
 
     def require(self, answer: Vector) -> None:
-        """Raise DataError unless all answers are counts."""
+        """Raise DataError unless all answers are counts, and no larger than can be learned."""
         with np.errstate(invalid="ignore"):
             odd = ~np.isfinite(answer) | (answer < 0) | (answer != np.floor(answer))
         _refuse(odd, answer, "answers that are not counts", "write whole numbers from zero, or use the Gaussian link")
+        remedy = "correct them, count in thousands, or use the Gaussian link"
+        _refuse(answer > LARGEST_COUNT, answer, f"counts above {LARGEST_COUNT:.0e}", remedy)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""

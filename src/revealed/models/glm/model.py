@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,9 @@ from revealed.models.glm.diagonal import DiagonalPosterior
 from revealed.models.glm.features.rows import Rows
 from revealed.models.glm.full import FullPosterior
 from revealed.models.glm.grouped import GroupedPosterior
-from revealed.models.glm.links import Link, link_from_dict, link_named
-from revealed.models.glm.posterior import Matrix, Posterior, Sites, Vector
-
-#: The largest feature that can be learned from: sums hold squares.
-LARGEST = 1e150
+from revealed.models.glm.links import LARGEST, GaussianLink, Link, link_from_dict, link_named
+from revealed.models.glm.noise import NoiseEstimate
+from revealed.models.glm.posterior import Matrix, Posterior, Sites, Vector, times
 
 #: Their number is checked with words of its own.
 Answers = Float[np.ndarray, " answers"]
@@ -86,12 +84,16 @@ class BayesianGLM:
     posterior, prior : Posterior
     n_answers : int
         Answers learned.
+    noise : NoiseEstimate, optional
+        What answers told of the noise of a Gaussian link, where nobody knows it: the link then has the estimate, and
+        beliefs are as wide, in units of the noise, as without it.
     """
 
     link: Link
     posterior: Posterior
     prior: Posterior
     n_answers: int = 0
+    noise: NoiseEstimate | None = None
 
     @classmethod
     def fresh(
@@ -157,7 +159,16 @@ class BayesianGLM:
         answers = np.asarray(answers, dtype=np.float64)
         self._require(rows, answers)
         posterior, sites = self.posterior.learn(self.link, rows, answers)
-        return replace(self, posterior=posterior, n_answers=self.n_answers + len(answers)), sites
+        learned = replace(self, posterior=posterior, n_answers=self.n_answers + len(answers))
+        if self.noise is None or not len(answers):
+            return learned, sites
+        before, after = self.posterior.mean, posterior.mean
+        missed = answers - times(rows, after)
+        # What the answers before miss now, and did before, follows from how far the mean went.
+        moved = self.posterior.distance(after) + self.prior.distance(before) - self.prior.distance(after)
+        first = float(times(rows, self.prior.mean)[0])
+        told = self.noise.plus(answers, float(missed @ missed) + self.unit**2 * moved, first)
+        return learned._told(told), sites
 
     def without(self, sites: Sites) -> BayesianGLM:
         """Return the model without what some answers added.
@@ -166,12 +177,19 @@ class BayesianGLM:
         ------
         EvidenceError
             If no proper belief is left: those answers were not in it.
+        SpecificationError
+            If the noise is estimated, from these answers too.
         """
+        if self.noise is not None:
+            raise SpecificationError(
+                "the noise was estimated from these answers: to take some out, learn the others anew"
+            )
         return replace(self, posterior=self.posterior.without(sites), n_answers=self.n_answers - len(sites))
 
     def faded(self, keep: float) -> BayesianGLM:
         """Return the model with a share of what it learned beyond its prior, for worlds that drift."""
-        return replace(self, posterior=self.posterior.faded(keep, self.prior))
+        faded = replace(self, posterior=self.posterior.faded(keep, self.prior))
+        return faded if self.noise is None else faded._told(self.noise.faded(keep))
 
     def with_prior(self, mean: Float[np.ndarray, " K"], variance: Float[np.ndarray, " K"]) -> BayesianGLM:
         """Return the model with independent beliefs in place of its prior, and all it learned.
@@ -238,6 +256,37 @@ class BayesianGLM:
             self, posterior=self.posterior.extended(mean, variance), prior=self.prior.extended(mean, variance)
         )
 
+    # ---- the unit of Gaussian answers -----------------------------------------------------------------------------
+
+    @property
+    def unit(self) -> float:
+        """The noise of Gaussian answers; one for other links, whose predictors have a unit of their own."""
+        return self.link.noise if isinstance(self.link, GaussianLink) else 1.0
+
+    def in_unit(self, unit: float) -> BayesianGLM:
+        """Return the model of the same Gaussian answers, each divided by a number."""
+        if unit == 1:
+            return self
+        assert isinstance(self.link, GaussianLink)
+        posterior, prior = (belief.scaled(unit**2, unit) for belief in (self.posterior, self.prior))
+        noise = None if self.noise is None else self.noise.in_unit(unit)
+        return replace(self, link=GaussianLink(self.link.noise / unit), posterior=posterior, prior=prior, noise=noise)
+
+    def unlearned(self) -> BayesianGLM:
+        """Return the model before it learned, but for what the noise turned out to be."""
+        noise = None if self.noise is None else NoiseEstimate()
+        return replace(self, posterior=self.prior, n_answers=0, noise=noise)
+
+    def with_noise(self, noise: float) -> BayesianGLM:
+        """Return the model of Gaussian answers with another noise, and beliefs as wide in units of it as they were."""
+        ratio = (self.unit / noise) ** 2
+        posterior, prior = (belief.scaled(ratio, ratio) for belief in (self.posterior, self.prior))
+        return replace(self, link=GaussianLink(noise), posterior=posterior, prior=prior)
+
+    def _told(self, noise: NoiseEstimate) -> BayesianGLM:
+        determined = float(np.sum(1 - self.posterior.variance / self.prior.variance))
+        return replace(self.with_noise(noise.deviation(self.unit, determined)), noise=noise)
+
     # ---- files ----------------------------------------------------------------------------------------------------
 
     def to_dict(self) -> dict[str, Any]:
@@ -248,6 +297,7 @@ class BayesianGLM:
             "posterior": self.posterior.to_dict(),
             "prior": self.prior.to_dict(),
             "n_answers": self.n_answers,
+            **({} if self.noise is None else {"noise": asdict(self.noise)}),
         }
 
     @classmethod
@@ -265,7 +315,8 @@ class BayesianGLM:
                 "wrote it, or a newer one"
             )
         posterior, prior = (KINDS[data[part]["kind"]].from_dict(data[part]) for part in ("posterior", "prior"))
-        return cls(link_from_dict(data["link"]), posterior, prior, int(data["n_answers"]))
+        noise = NoiseEstimate(**data["noise"]) if "noise" in data else None
+        return cls(link_from_dict(data["link"]), posterior, prior, int(data["n_answers"]), noise)
 
     def save(self, path: str | PathLike[str]) -> Path:
         """Write the model as JSON, all or nothing."""

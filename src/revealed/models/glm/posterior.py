@@ -81,6 +81,14 @@ class Posterior(Protocol):
         """Return the posterior with one prior in place of another."""
         ...
 
+    def scaled(self, precision: float, shift: float) -> Posterior:
+        """Return the posterior with precision and shift times two numbers."""
+        ...
+
+    def distance(self, mean: Float[np.ndarray, " K"]) -> float:
+        """Return how far a mean is from the posterior's, squared, as its precision measures it."""
+        ...
+
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-ready data."""
         ...
@@ -94,3 +102,8 @@ def some_of(rows: Rows | Matrix, start: int, stop: int) -> Rows | Matrix:
 def dense(rows: Rows | Matrix) -> Matrix:
     """Return rows of features as a matrix."""
     return rows.dense() if isinstance(rows, Rows) else rows
+
+
+def times(rows: Rows | Matrix, params: Float[np.ndarray, " K"]) -> Vector:
+    """Return the linear predictor of each row."""
+    return rows.times(params) if isinstance(rows, Rows) else np.asarray(rows @ params)
