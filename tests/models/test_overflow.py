@@ -88,7 +88,7 @@ def test_bounds_far_out_are_told_as_starts() -> None:
 
 def test_otherwise_all_that_may_be_the_cause_is_told() -> None:
     with pytest.raises(SpecificationError, match=r"'nest\[land\]' is held at 1e-300; the largest of .* in case"):
-        MODELS["nested"](fixed={"nest[land]": 1e-300}).fit(trips(40))
+        MODELS["nested"](fixed={"nest[land]": 1e-300}, bounds={"nest[land]": (1e-300, 1.0)}).fit(trips(40))
     with pytest.raises(SpecificationError, match=r"\('time' starts at 800; the largest of"):
         Mixed(UTILITY, random={"time": "lognormal"}, draws=4, start={"time": 800.0}).fit(trips(40))
 
