@@ -43,7 +43,9 @@ def test_a_changed_policy_begins_in_the_shadow_of_the_one_before(invoke: Invoke)
     assert "(--name NAME --slot offers)" in served(invoke, changed, code=4)
     for _ in range(2):
         assert served(invoke, changed, "--name", "plain", "--slot", "offers").startswith("Serving plain at")
-    assert "'plain' stands in the slot 'offers'" in served(invoke, changed, "--name", "plain", code=4)
+    told = served(invoke, changed, "--name", "plain", "--slot", "elsewhere", code=4)
+    assert "'plain' stands in the slot 'offers'" in told
+    assert served(invoke, changed, "--name", "plain").startswith("Serving plain at")  # in its slot
     store = open_store("revealed.db")
     assert [(row.name, row.slot, row.state) for row in store.policies()] == [
         ("offers", "offers", "live"),

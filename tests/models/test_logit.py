@@ -200,7 +200,7 @@ def test_zero_variance_and_constant_columns() -> None:
         (lambda number: f"${number:.2f}", r"text that reads as numbers \('\$\d.*write C\(odd\) for labels"),
         (lambda number: f"{1000 * number:,.0f} €" if number > 0.01 else "n/a", "text that reads as numbers"),
         (lambda number: f"{number:.2f}", "numbers written as text"),
-        (lambda number: f"as of {number!r}", "1,500 different labels in 500 cases"),
+        (lambda number: f"as of {number!r}", "1,500 different labels in 1,500 rows"),
     ],
 )
 def test_text_that_is_no_label_must_be_called_one(cell: Callable[[float], str], message: str) -> None:

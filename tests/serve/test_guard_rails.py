@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -58,14 +59,23 @@ def test_labels_made_up_do_not_grow_a_policy_without_end(monkeypatch: pytest.Mon
     monkeypatch.setitem(lessons.MOST, "full", 12)
     policy, odd = taught(fresh(), [answer(number, f"device {number}") for number in range(3)])
     assert odd == 0
-    before = policy.space.n_params
     some = [answer(10 + number, f"made up {number}") for number in range(20)]
     some[5] = answer(15, "device 1", 0.0)
     policy, odd = taught(policy, some)
-    assert (odd, policy.space.n_params, policy.model.n_answers) == (19, before, 4)
+    # The first two that are new have two parameters each; after that only what was met is learned from.
+    assert (odd, policy.space.n_params, policy.model.n_answers) == (17, 12, 6)
     assert state_of(policy) == state_of(
         taught(taught(fresh(), [answer(n, f"device {n}") for n in range(3)])[0], some)[0]
     )
+
+
+def test_an_odd_row_does_not_lift_the_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(lessons.MOST, "full", 12)
+    some = [answer(number, f"made up {number}") for number in range(20)]
+    some[7] = replace(some[7], decision=some[7].decision._replace(shown='[""]'))
+    policy, odd = taught(fresh(), some)
+    assert policy.space.n_params == 12
+    assert odd + policy.model.n_answers == 20
 
 
 def test_rewards_that_cannot_be_are_left_out_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from revealed.serve.roster import LIVE, SHADOW, STOPPED
-from revealed.serve.shares import tried_for
+from revealed.serve.shares import Shares
 from revealed.store.protocol import PolicyRow
 
 PEOPLE = [f"person {i}" for i in range(4000)]
@@ -21,8 +21,9 @@ def under_test(**shares: float) -> list[PolicyRow]:
 
 def of_each(rows: list[PolicyRow], slot: str = "s") -> dict[str | None, set[str]]:
     found: dict[str | None, set[str]] = {}
+    shares = Shares()
     for person in PEOPLE:
-        found.setdefault(tried_for(slot, rows, person, LIVE), set()).add(person)
+        found.setdefault(shares.tried_for(slot, rows, person, LIVE), set()).add(person)
     return found
 
 
@@ -45,6 +46,10 @@ def test_one_that_is_put_to_sleep_leaves_the_others_theirs(state: str) -> None:
     before = of_each(rows)
     after = of_each([replace(row, state=state) if row.name == "a" else row for row in rows])
     assert after == {"b": before["b"], None: before[None] | before["a"]}
+    # A larger share adds persons, be they of one that sleeps.
+    more = [replace(rows[1], state=state, share=0.5), replace(rows[2], share=0.4)]
+    most = [more[0], replace(rows[2], share=0.6)]
+    assert of_each([*rows[:1], *more])["b"] < of_each([*rows[:1], *most])["b"]
     # It comes back to its own, too; and where it would be too much, those that decide have theirs all the same.
     full = [*rows[:1], replace(rows[1], state=state, share=0.4), replace(rows[2], share=0.9)]
     assert len(of_each(full)["b"]) == pytest.approx(0.9 * len(PEOPLE), rel=0.03)
@@ -61,10 +66,12 @@ def test_a_larger_share_takes_nobody_away_and_a_newcomer_few() -> None:
 
 
 def test_a_share_of_nearly_nobody_is_somebody() -> None:
-    everyone = [tried_for("s", under_test(a=1e-6), f"visitor {i}", LIVE) for i in range(100_000)]
+    shares = Shares()
+    everyone = [shares.tried_for("s", under_test(a=1e-6), f"visitor {i}", LIVE) for i in range(100_000)]
     assert 0 < everyone.count("a") < 40
 
 
 def test_nobody_in_particular_is_drawn() -> None:
-    drawn = [tried_for("s", under_test(a=0.3), None, LIVE) for _ in range(3000)]
+    shares = Shares()
+    drawn = [shares.tried_for("s", under_test(a=0.3), None, LIVE) for _ in range(3000)]
     assert drawn.count("a") == pytest.approx(900, rel=0.2)

@@ -105,8 +105,9 @@ def test_what_would_leave_nobody_to_decide_is_refused(tmp_path) -> None:
         assert not changes.create(name, fresh(explore={"rule": "greedy"}), "offers", "rk_a")
     with pytest.raises(SpecificationError, match="another policy 'second'"):
         changes.create("second", fresh(), "offers", "rk_a")
-    with pytest.raises(SpecificationError, match="'second' stands in the slot 'offers', not in 'second'"):
-        changes.create("second", fresh(explore={"rule": "greedy"}), None, "rk_a")
+    assert not changes.create("second", fresh(explore={"rule": "greedy"}), None, "rk_a")  # it stays in its slot
+    with pytest.raises(SpecificationError, match="'second' stands in the slot 'offers', not in 'third'"):
+        changes.create("second", fresh(explore={"rule": "greedy"}), "third", "rk_a")
     changes.change("second", LIVE, 0.5, "rk_a")
     for name, state, share, why in (
         ("offers", SHADOW, None, "promote another one first"),

@@ -28,6 +28,8 @@ _COMMA = r"^\s*[+-]?\d*,\d+\s*$"
 _NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 #: What is written around and between the digits of a number: signs of money, shares, and of thousands.
 _SIGNS = r"[\s'’%$€£¥₹]"
+#: So many labels may be hardly ever the same: a small log has few rows of each.
+_FEW = 50
 _THOUSANDS = r"^[+-]?\d{1,3}(,\d{3})+(\.\d*)?$"
 
 
@@ -185,10 +187,10 @@ def refuse_unlike_labels(log: Described, column: str) -> None:
     written = _numbers_written(labels[:1000]) if is_text(kind) and not pa.types.is_dictionary(kind) else None
     if written is not None:
         raise SpecificationError(f"column {column!r} {written}, or write C({name}) for labels")
-    n_cases = log.facts.n_cases
-    if len(labels) > n_cases:
+    n_rows = log.facts.n_rows
+    if len(labels) > max(_FEW, n_rows // 2):
         raise SpecificationError(
-            f"column {column!r} holds {len(labels):,} different labels in {n_cases:,} cases, and each would be a "
+            f"column {column!r} holds {len(labels):,} different labels in {n_rows:,} rows, and each would be a "
             f"parameter; turn it into numbers or into fewer labels, or write C({name}) to use them all"
         )
 

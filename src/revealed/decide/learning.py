@@ -173,7 +173,6 @@ def _first_prior(
 def digest_of(feedback: Feedback) -> str:
     """Return a digest of what was shown in a log, in which decision, and what came of it."""
     digest = blake2b(digest_size=16)
-    chances = () if feedback.columns.propensity is None else (feedback.propensity,)
-    for column in (*names_of(feedback), feedback.reward, *chances):
+    for column in (*names_of(feedback), feedback.reward):
         digest.update(np.ascontiguousarray(column).tobytes())
     return digest.hexdigest()

@@ -35,11 +35,12 @@ def enrol(store: Store, name: str, policy: LearningPolicy, now: float, slot: str
     SpecificationError
         If another policy of that name is there, a name is none, or a service cannot teach it.
     """
-    slot = name if slot is None else slot
     specification, state = json.dumps(policy.specification.to_dict(), sort_keys=True), state_of(policy)
     with store.transaction():  # another process that enrols one waits
         rows = store.policies()
         known = next((row for row in rows if row.name == name), None)
+        if slot is None:
+            slot = name if known is None else known.slot
         if known is not None:
             _require_same(known, specification, slot)
             return False

@@ -97,7 +97,6 @@ def taught(
 def learned_from(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[LearningPolicy, int]:
     """Return what :func:`taught` does, from the rows of a lesson."""
     some = _answerable(policy, shown)
-    some = _without_newcomers(policy, some, at)
     learned, odd = _halved(policy, some, at)
     return learned, odd + len(shown) - len(some)
 
@@ -122,36 +121,38 @@ def _accepts(link: Link, answers: Float[np.ndarray, " n"]) -> bool:
 
 
 def _without_newcomers(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> Sequence[Shown]:
-    """Return the rows that a policy with all the parameters it may have can learn from: they need no further ones.
+    """Return the rows that a policy can learn from with as many parameters as it may have: the first labels come in.
 
     Whoever may ask for decisions may make up labels, and each takes parameters.
     """
-    most = MOST[policy.specification.learn.covariance]
+    most = max(MOST[policy.specification.learn.covariance], policy.space.n_params)
     if not shown or policy.space.n_params + len(shown) * len(policy.space.specification.terms) <= most:
         return shown  # however many are new
     try:
         rows, space = policy.space.grow_from_columns(fields_of(policy.space, feedback_of(policy, shown, at)))
         if space.n_params <= most:
             return shown
-        needs = np.bincount(rows.row[rows.index >= policy.space.n_params], minlength=len(shown))
+        needs = np.bincount(rows.row[rows.index >= most], minlength=len(shown))
     except _ODD:
         return shown  # which of them is odd is found by halving
     return [one for one, new in zip(shown, needs, strict=True) if not new]
 
 
 def _halved(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[LearningPolicy, int]:
-    """Learn all but what is odd, which is found by halving; return how many that are."""
-    if not shown:
-        return policy, 0
+    """Learn all but what is too much, and what is odd, which is found by halving; return how many these are."""
+    some = _without_newcomers(policy, shown, at)
+    left = len(shown) - len(some)
+    if not some:
+        return policy, left
     try:
-        return _learned(policy, shown, at), 0
+        return _learned(policy, some, at), left
     except _ODD:
-        if len(shown) == 1:
-            return policy, 1
-    middle = len(shown) // 2
-    policy, odd = _halved(policy, shown[:middle], at)
-    policy, further = _halved(policy, shown[middle:], at)
-    return policy, odd + further
+        if len(some) == 1:
+            return policy, left + 1
+    middle = len(some) // 2
+    policy, odd = _halved(policy, some[:middle], at)
+    policy, further = _halved(policy, some[middle:], at)
+    return policy, left + odd + further
 
 
 def _learned(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> LearningPolicy:

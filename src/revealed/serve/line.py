@@ -49,8 +49,9 @@ class LineOptions:
     leased : int
         Numbers of decisions that are leased at a time.
     each : float
-        Seconds that decisions of a group may take that are made one by one, as something in them was never met. Those
-        left wait again, behind all others, so that nobody is kept waiting by what somebody made up.
+        Seconds that decisions of a group by one policy may take that are made one by one: of several things at once,
+        for the holdout group, or with something in them that was never met. Those left are decided in the next groups,
+        in their order, and others beside them: nobody is kept waiting by what somebody made up.
     patience : float
         Seconds that a group waits for the store; then it is answered without, as are all who come until the store is
         heard of again.
@@ -141,6 +142,7 @@ class Line:
         self.store, self.names, self.roster, self.counts, self.clock = store, names, roster, counts, clock
         self.options = options or LineOptions()
         self._asked: deque[_Asked] = deque()
+        self._left: deque[_Asked] = deque()  # by a group before, for want of time
         self._told: deque[_Told] = deque()
         self._n_told, self._some, self._closing = 0, asyncio.Event(), False
         self.thread = StoreThread(self.options.patience)
@@ -163,7 +165,7 @@ class Line:
     @property
     def waiting(self) -> int:
         """How many decisions and outcomes wait."""
-        return len(self._asked) + self._n_told
+        return len(self._asked) + len(self._left) + self._n_told
 
     async def in_turn(self, work: Callable[..., Found], *arguments: Any) -> Found:
         """Do something with the store when it is its turn; StoreError while that does not answer."""
@@ -209,7 +211,7 @@ class Line:
     async def _run(self) -> None:
         while True:
             await self._some.wait()
-            while self._asked or self._told:
+            while self._asked or self._left or self._told:
                 group = self._next()
                 await self._serve(group)
                 if group.again:
@@ -219,7 +221,8 @@ class Line:
             self._some.clear()
 
     def _next(self) -> _Group:
-        asked = [self._asked.popleft() for _ in range(min(len(self._asked), self.options.group))]
+        most = self.options.group
+        asked = [some.popleft() for some in (self._left, self._asked) for _ in range(min(len(some), most))]
         told, n_told = [], 0
         while self._told and n_told < self.options.group:
             told.append(self._told.popleft())
@@ -329,7 +332,7 @@ class Line:
         for one, answer in zip(group.asked, group.answers, strict=True):
             if answer is not None:
                 self._say(one.batch.answer, one.place, answer)
-        self._asked.extend(group.again)
+        self._left.extendleft(reversed(group.again))
         start = 0
         for told in group.told:
             some = verdicts[start : start + len(told.outcomes)]
@@ -356,15 +359,14 @@ class Line:
         """
         for place, one in enumerate(group.asked):
             answer = group.answers[place] if place < len(group.answers) else None
+            lost = unsure and one.request.id is not None and place in group.places
             if answer is None:
                 try:
-                    answer = self._fallback(
-                        self.roster.deciding(one.request.policy, one.request.person), "without a store"
-                    )
+                    standing = self.roster.deciding(one.request.policy, one.request.person)
+                    answer = self._fallback(standing, "without a store")
+                    lost = lost or isinstance(answer, Refused)  # it will be decided when there is a store again
                 except RevealedError as error:
                     answer = Refused(str(error))
-            written = place in group.places
-            lost = written and (isinstance(answer, Refused) or (unsure and one.request.id is not None))
             self._say(one.batch.answer, one.place, BusyError(reason) if lost else answer)
         for told in group.told:
             self._say(told.then, BusyError(reason))

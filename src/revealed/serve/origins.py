@@ -26,7 +26,7 @@ OPEN = frozenset(HOT)
 #: The console's forms carry a token of their own, and browsers hide their origin, as its pages tell them to.
 _GUARDED = "/console/"
 _SCRIPT = "/revealed.js"
-_HERE = re.compile(rb"(localhost|127\.0\.0\.1|\[::1\])(:\d+)?\Z", re.IGNORECASE)
+_HERE = re.compile(rb"(localhost\.?|127\.\d+\.\d+\.\d+|0\.0\.0\.0|\[::1\])(:\d+)?\Z", re.IGNORECASE)
 _NOT_HERE = (
     "without keys, the service answers at localhost and 127.0.0.1 alone; start it with keys to be asked elsewhere"
 )

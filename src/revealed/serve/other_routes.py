@@ -6,6 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from math import ceil
 from typing import Any, TypeVar
 
@@ -134,19 +135,24 @@ class OtherRoutes:
 
     async def metrics(self, _request: Request, _who: str) -> Response:
         """Answer counters and gauges."""
-        roster, store = self.line.roster, self.line.store
+        roster = self.line.roster
         gauges = {"waiting": self.line.waiting, "learner_silence_seconds": roster.silence, "stale": roster.is_stale}
-        _, outcomes = await self.line.in_turn(store.ends)
         for name, each in roster.standings.items():
             named = json.dumps(name, ensure_ascii=False)  # escaped as Prometheus does
             gauges[f"lesson{{policy={named}}}"] = each.lesson
-            last = next(iter(await self.line.in_turn(store.lessons_after, name, max(each.lesson - 1, 0))), None)
-            known = 0 if last is None or last.number != each.lesson else last.outcomes_to
-            gauges[f"outcomes_since_lesson{{policy={named}}}"] = outcomes - known
+            with suppress(StoreError):  # all else is told, above all that the store fails
+                behind = await self.line.thread.in_time(self._behind, name, each.lesson)
+                gauges[f"outcomes_since_lesson{{policy={named}}}"] = behind
             gauges[f"left_out{{policy={named}}}"] = each.left_out
             for kind in KINDS:
                 gauges[f'alarm{{policy={named},kind="{kind}"}}'] = sum(alarm.kind == kind for alarm in each.alarms)
         return PlainTextResponse(self.line.counts.text(gauges), media_type="text/plain; version=0.0.4")
+
+    def _behind(self, name: str, lesson: int) -> int:
+        """Return how many outcomes came since a lesson."""
+        last = next(iter(self.line.store.lessons_after(name, max(lesson - 1, 0))), None)
+        known = 0 if last is None or last.number != lesson else last.outcomes_to
+        return self.line.store.ends()[1] - known
 
     async def alarms(self, _request: Request, _who: str) -> Response:
         """Answer what looks unlike before, by policy."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from revealed.decide.many import Desk
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError, nearest
-from revealed.serve.shares import tried_for
+from revealed.serve.shares import Shares
 from revealed.serve.watch import Alarm
 from revealed.store.protocol import PolicyRow
 
@@ -86,6 +86,7 @@ class Roster:
     is_stale: bool = False
     silence: float = 0.0
     _slots: tuple[set[str], dict[str, list[Standing]]] | None = field(default=None, repr=False)
+    _shares: Shares = field(default_factory=Shares, repr=False)
 
     def named(self, name: str) -> Standing:
         """Return a policy by its name.
@@ -144,7 +145,7 @@ class Roster:
             raise SpecificationError(f"no policy {name!r}; {nearest(name, dict.fromkeys([*slots, *self.standings]))}")
         if len(slots[name]) == 1 and slots[name][0].leads:
             return slots[name][0]
-        tested = tried_for(name, [standing.row for standing in slots[name]], person, LIVE)
+        tested = self._shares.tried_for(name, [standing.row for standing in slots[name]], person, LIVE)
         if tested is not None:
             return self.standings[tested]
         leading = next((standing for standing in slots[name] if standing.leads), None)

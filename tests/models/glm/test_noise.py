@@ -8,6 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from revealed.decide.specification import Learning
 from revealed.errors import DataError, SpecificationError
 from revealed.models.glm.features.rows import Rows
 from revealed.models.glm.full import FullPosterior
@@ -89,3 +90,35 @@ def test_what_cannot_be_is_refused() -> None:
         model.without(sites)
     with pytest.raises(DataError, match=r"squares are beyond what numbers hold: 1e\+200"):
         model.learn(x[:1], np.array([1e200]))
+
+
+@pytest.mark.parametrize(("level", "keep", "batch"), [(0.0, 0.99, 10), (20.0, 0.9, 50), (100.0, 0.5, 20)])
+def test_what_is_missed_is_the_sum_of_squares_however_much_is_forgotten(level: float, keep: float, batch: int) -> None:
+    rng = np.random.default_rng(4)
+    rows = np.eye(4)[rng.integers(0, 4, 400)]
+    answers = rows @ rng.normal(size=4) + rng.normal(size=400) + level
+    model, weight = Learning(link="gaussian").model(4, 1.0), np.zeros(0)
+    for start in range(0, len(rows), batch):
+        some = slice(start, start + batch)
+        model = model.faded(keep).learn(rows[some], answers[some])
+        weight = np.append(keep * weight, np.ones(batch))
+    assert model.noise is not None
+
+    def missed(one: BayesianGLM) -> float:
+        return float(weight @ (answers - rows @ one.posterior.mean) ** 2)
+
+    assert model.noise.missed == pytest.approx(missed(model), rel=1e-6)
+    elsewhere = model.with_prior(np.full(4, 3.0), np.full(4, 2.0))
+    assert elsewhere.noise is not None
+    assert elsewhere.noise.missed == pytest.approx(missed(elsewhere), rel=1e-6)
+
+
+def test_answers_learned_anew_tell_the_noise_anew() -> None:
+    rng = np.random.default_rng(5)
+    rows = rng.normal(size=(300, 3))
+    answers = rows @ [1.0, -2.0, 0.5] + 40.0 * rng.normal(size=300)
+    once = Learning(link="gaussian").model(3, 1.0).learn(rows, answers)
+    again = once.replay(rows, answers)
+    assert again.unit == pytest.approx(once.unit, rel=1e-6)
+    assert 35 < again.unit < 45
+    assert (again.n_answers, again.noise.weight) == (300, 300.0)  # type: ignore[union-attr]

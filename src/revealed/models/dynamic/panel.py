@@ -131,7 +131,9 @@ class Panel:
         levels, first = log.facts.levels, pa.array(log.offsets[:-1])
         when = log.table.column(log.columns.time)
         state = space.codes(of_cases(log, space.columns), log.source)
-        could = np.arange(log.n_rows) if log.available is None else np.flatnonzero(log.available)
+        counts = np.ones(log.n_cases, bool) if log.weights is None else log.weights > 0
+        offered = np.repeat(counts, log.sizes)  # a choice of weight zero is as good as not there
+        could = np.flatnonzero(offered if log.available is None else offered & log.available)
         action = log.alternative_codes.astype(np.int64)
         shape = space.n_states, len(levels)
         found = cls(
@@ -145,7 +147,7 @@ class Panel:
             period=periods(when.take(first), unit, log.columns.time, log.source),
             source=log.source,
             weight=None if log.weights is None else log.weights.astype(np.float64),
-            offered=offered_by_state(np.repeat(state, log.sizes)[could], action[could], state, shape),
+            offered=offered_by_state(np.repeat(state, log.sizes)[could], action[could], state[counts], shape),
             first_period=period_of(first_period, when, unit, log.columns.time),
         )
         return found._in_order(after_another)

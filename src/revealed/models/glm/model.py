@@ -162,12 +162,9 @@ class BayesianGLM:
         learned = replace(self, posterior=posterior, n_answers=self.n_answers + len(answers))
         if self.noise is None or not len(answers):
             return learned, sites
-        before, after = self.posterior.mean, posterior.mean
-        missed = answers - times(rows, after)
-        # What the answers before miss now, and did before, follows from how far the mean went.
-        moved = self.posterior.distance(after) + self.prior.distance(before) - self.prior.distance(after)
+        missed = answers - times(rows, posterior.mean)
         first = float(times(rows, self.prior.mean)[0])
-        told = self.noise.plus(answers, float(missed @ missed) + self.unit**2 * moved, first)
+        told = self.noise.plus(answers, float(missed @ missed) + self._missed_more(posterior.mean), first)
         return learned._told(told), sites
 
     def without(self, sites: Sites) -> BayesianGLM:
@@ -189,7 +186,9 @@ class BayesianGLM:
     def faded(self, keep: float) -> BayesianGLM:
         """Return the model with a share of what it learned beyond its prior, for worlds that drift."""
         faded = replace(self, posterior=self.posterior.faded(keep, self.prior))
-        return faded if self.noise is None else faded._told(self.noise.faded(keep))
+        if self.noise is None:
+            return faded
+        return faded._told(self.noise.missing(self._missed_more(faded.posterior.mean)).faded(keep))
 
     def with_prior(self, mean: Float[np.ndarray, " K"], variance: Float[np.ndarray, " K"]) -> BayesianGLM:
         """Return the model with independent beliefs in place of its prior, and all it learned.
@@ -198,13 +197,16 @@ class BayesianGLM:
         sites stay where the old prior put them, and :meth:`replay` moves them.
         """
         prior = self.prior.anew(mean, variance)
-        return replace(self, prior=prior, posterior=self.posterior.with_prior(self.prior, prior))
+        posterior = self.posterior.with_prior(self.prior, prior)
+        noise = None if self.noise is None else self.noise.missing(self._missed_more(posterior.mean))
+        return replace(self, prior=prior, posterior=posterior, noise=noise)
 
     def replay(self, rows: Rows | Matrix, answers: Answers) -> BayesianGLM:
         """Return the model that starts from the prior and takes all answers together, until nothing moves.
 
         With all covariances: Laplace at the mode, by the Newton driver. Otherwise sites are refined in turns
-        (expectation propagation) until the means stand still.
+        (expectation propagation) until the means stand still. Where the noise is estimated, answers are learned anew in
+        one pass, which with all covariances comes to the same.
 
         Raises
         ------
@@ -213,6 +215,8 @@ class BayesianGLM:
         """
         answers = np.asarray(answers, dtype=np.float64)
         self._require(rows, answers)
+        if self.noise is not None:
+            return self.unlearned().learn(rows, answers)
         if isinstance(self.prior, FullPosterior):
             prior = Gaussian(self.prior.precision, self.prior.shift)
             found = mode(self.link, rows, answers, prior)
@@ -282,6 +286,15 @@ class BayesianGLM:
         ratio = (self.unit / noise) ** 2
         posterior, prior = (belief.scaled(ratio, ratio) for belief in (self.posterior, self.prior))
         return replace(self, link=GaussianLink(noise), posterior=posterior, prior=prior)
+
+    def _missed_more(self, mean: Float[np.ndarray, " K"]) -> float:
+        """Return by how much more the answers learned miss what is expected of them, in squares, at another mean.
+
+        That follows from how far the mean goes: what answers say is the posterior's without the prior's.
+        """
+        before = self.posterior.mean
+        moved = self.posterior.distance(mean) + self.prior.distance(before) - self.prior.distance(mean)
+        return self.unit**2 * moved
 
     def _told(self, noise: NoiseEstimate) -> BayesianGLM:
         determined = float(np.sum(1 - self.posterior.variance / self.prior.variance))

@@ -87,6 +87,10 @@ class NoiseEstimate:
         spread = self.spread + float(np.sum((answers - mean) ** 2)) + away**2 * before * n / (before + n)
         return NoiseEstimate(self.weight + n, max(self.missed + missed, 0.0), known + away * n / (before + n), spread)
 
+    def missing(self, more: float) -> NoiseEstimate:
+        """Return the estimate where all answers miss by so much more what is expected of them."""
+        return replace(self, missed=max(self.missed + more, 0.0))
+
     def faded(self, keep: float) -> NoiseEstimate:
         """Return the estimate with a share of what it is from."""
         return replace(self, weight=keep * self.weight, missed=keep * self.missed, spread=keep * self.spread)
