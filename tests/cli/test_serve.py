@@ -8,19 +8,7 @@ import pytest
 
 from revealed.store.open import open_store
 from tests.cli.conftest import Invoke
-
-OFFERS = """
-[features]
-formula = "C(offer) + C(device) + C(offer):C(device)"
-
-[business]
-fallback = ["news"]
-
-[log]
-decision = "visit"
-action = "offer"
-reward = "clicked"
-"""
+from tests.faults.running import POLICY
 
 
 @pytest.fixture(autouse=True)
@@ -38,8 +26,8 @@ def served(invoke: Invoke, text: str, *options: str, code: int = 0) -> str:
 
 def test_a_changed_policy_begins_in_the_shadow_of_the_one_before(invoke: Invoke) -> None:
     for _ in range(2):  # and as after a restart
-        assert served(invoke, OFFERS).startswith("Serving offers at")
-    changed = OFFERS.replace(" + C(offer):C(device)", "")
+        assert served(invoke, POLICY).startswith("Serving offers at")
+    changed = POLICY.replace(" + C(offer):C(device)", "")
     assert "(--name NAME --slot offers)" in served(invoke, changed, code=4)
     for _ in range(2):
         assert served(invoke, changed, "--name", "plain", "--slot", "offers").startswith("Serving plain at")
@@ -60,4 +48,4 @@ def test_a_changed_policy_begins_in_the_shadow_of_the_one_before(invoke: Invoke)
 
 def test_a_name_that_cannot_be_asked_for_is_refused(invoke: Invoke) -> None:
     for options in (("--name", "a/b"), ("--slot", "a/b"), ("--slot", "")):
-        assert "1 to 64 printable letters" in served(invoke, OFFERS, *options, code=4)
+        assert "1 to 64 printable letters" in served(invoke, POLICY, *options, code=4)

@@ -17,7 +17,7 @@ from revealed.serve.changes import Changes
 from revealed.serve.enrolment import enrol
 from revealed.serve.roster import LIVE, SHADOW, STATES, Roster, Standing, leads
 from revealed.serve.service import ServiceOptions
-from revealed.serve.snapshots import state_of
+from revealed.serve.snapshots import Snapshot, state_of
 from revealed.store.open import open_store
 from revealed.store.protocol import Checkpoint, PolicyRow
 from tests.serve.test_service import ask, run
@@ -234,7 +234,7 @@ def test_who_decides() -> None:
         PolicyRow("c", "{}", LIVE, 0.3, 0.0, "s"),
         PolicyRow("d", "{}", SHADOW, 1.0, 0.0, "s"),
     ]
-    roster = Roster({row.name: Standing(row, fresh(), 0, 0.0) for row in rows})
+    roster = Roster({row.name: Standing(row, Snapshot(fresh(), 0, 0.0)) for row in rows})
     people = [f"person {i}" for i in range(5000)]
     shares = Counter(roster.deciding("s", person).name for person in people)
     assert {name: round(count / 5000, 1) for name, count in shares.items()} == {"a": 0.2, "b": 0.5, "c": 0.3}
@@ -244,7 +244,7 @@ def test_who_decides() -> None:
     with pytest.raises(SpecificationError, match="'d' is shadow, and decides nothing"):
         roster.deciding("d", None)
     other = PolicyRow("z", "{}", LIVE, 1.0, 0.0, "t")
-    two = Roster(roster.standings | {"z": Standing(other, fresh(), 0, 0.0)})
+    two = Roster(roster.standings | {"z": Standing(other, Snapshot(fresh(), 0, 0.0))})
     with pytest.raises(SpecificationError, match="say which policy is to decide: s, t"):
         two.deciding(None, "ann")
     assert two.deciding("t", "ann").name == "z"

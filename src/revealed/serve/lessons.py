@@ -158,11 +158,7 @@ def _halved(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> tuple[
 def _learned(policy: LearningPolicy, shown: Sequence[Shown], at: float) -> LearningPolicy:
     # Which logs it learned from is not kept: they are one log, and it would grow with every lesson.
     now = None if policy.late is None else at / UNITS[policy.late.section.unit]
-    learned = replace(policy.learn(feedback_of(policy, shown, at), now=now), logs=())
-    posterior = learned.model.posterior
-    if not (np.isfinite(posterior.mean).all() and np.isfinite(posterior.variance).all()):
-        raise OverflowError("numbers too large to learn from")  # it could neither decide nor be written
-    return learned
+    return replace(policy.learn(feedback_of(policy, shown, at), now=now), logs=())
 
 
 def feedback_of(policy: LearningPolicy, shown: Sequence[Shown], at: float = 0.0) -> Feedback:

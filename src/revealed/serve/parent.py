@@ -30,10 +30,7 @@ def started(module: str, what: object, fds: tuple[int, ...] = ()) -> subprocess.
     """
     # A group of its own: Ctrl-C in a terminal reaches the supervisor, which ends its children in order.
     child = subprocess.Popen(  # noqa: S603 - our own modules
-        [sys.executable, "-m", module],
-        stdin=subprocess.PIPE,
-        pass_fds=fds,
-        start_new_session=True,
+        [sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=fds, start_new_session=True
     )
     assert child.stdin is not None
     with suppress(BrokenPipeError):  # it has died already

@@ -9,7 +9,7 @@ from revealed.decide.many import Desk
 from revealed.decide.policy import LearningPolicy
 from revealed.errors import SpecificationError, nearest
 from revealed.serve.shares import Shares
-from revealed.serve.watch import Alarm
+from revealed.serve.snapshots import Snapshot
 from revealed.store.protocol import PolicyRow
 
 #: It decides; it learns from what others decide, and decides nothing; its fall-back is shown.
@@ -24,24 +24,18 @@ class Standing:
     ----------
     row : PolicyRow
         What the store says of it.
-    policy : LearningPolicy
-        As of the last snapshot.
-    lesson : int
-        The last lesson in it.
-    learned : float
-        When that was learned, in seconds since 1970.
+    snapshot : Snapshot
+        What it knows by now.
     """
 
-    def __init__(self, row: PolicyRow, policy: LearningPolicy, lesson: int, learned: float) -> None:
+    def __init__(self, row: PolicyRow, snapshot: Snapshot) -> None:
         self.row = row
-        self.take(policy, lesson, learned)
+        self.take(snapshot)
 
-    def take(
-        self, policy: LearningPolicy, lesson: int, learned: float, alarms: Sequence[Alarm] = (), left_out: int = 0
-    ) -> None:
+    def take(self, snapshot: Snapshot) -> None:
         """Go on with what was learned since."""
-        self.desk, self.lesson, self.learned = Desk(policy), lesson, learned
-        self.alarms, self.left_out = alarms, left_out
+        self.desk, self.lesson, self.learned = Desk(snapshot.policy), snapshot.lesson, snapshot.learned
+        self.alarms, self.left_out = snapshot.alarms, snapshot.left_out
 
     @property
     def name(self) -> str:

@@ -25,7 +25,7 @@ from revealed.serve.names import Names
 from revealed.serve.origins import Origins
 from revealed.serve.other_routes import OtherRoutes
 from revealed.serve.roster import Roster, Standing
-from revealed.serve.snapshots import Snapshots, policy_of
+from revealed.serve.snapshots import Snapshot, Snapshots, policy_of
 from revealed.store.open import is_shared, open_store
 from revealed.store.protocol import PolicyRow, Store
 
@@ -148,10 +148,10 @@ class Opened:
         kept = store.checkpoint(row.name)
         if kept is None:
             raise StoreError(f"the store has no checkpoint of the policy {row.name!r}")
-        standing = Standing(row, policy_of(kept.state), kept.lesson, 0.0)
+        standing = Standing(row, Snapshot(policy_of(kept.state), kept.lesson, 0.0))
         news = self.snapshots.news(row.name)
         if news is not None and news.lesson >= kept.lesson:
-            standing.take(news.policy, news.lesson, news.learned, news.alarms, news.left_out)
+            standing.take(news)
         return standing
 
     async def _follow(self, line: Line, gate: Gate | None) -> None:
@@ -172,7 +172,7 @@ class Opened:
         for name, standing in line.roster.standings.items():
             news = await loop.run_in_executor(None, self.snapshots.news, name)
             if news is not None and news.lesson > standing.lesson:
-                standing.take(news.policy, news.lesson, news.learned, news.alarms, news.left_out)
+                standing.take(news)
 
     async def _refresh(self, line: Line, gate: Gate | None) -> None:
         if gate is not None:
@@ -198,4 +198,4 @@ class Opened:
         kept = await line.in_turn(line.store.checkpoint, standing.name)
         if kept is not None and kept.lesson > standing.lesson:
             learned = next((lesson.at for lesson in lessons if lesson.number == kept.lesson), lessons[-1].at)
-            standing.take(policy_of(kept.state), kept.lesson, learned)
+            standing.take(Snapshot(policy_of(kept.state), kept.lesson, learned))

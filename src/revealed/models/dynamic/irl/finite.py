@@ -68,7 +68,7 @@ def recover_on(
     _require_alike(model, panel, process)
     data = Trajectories.of_panel(panel, process.available)
     mu, known, spoken = model.assumed(data)
-    log_policy = log_policy or model.behaviour(_counted(data, panel, model))
+    log_policy = log_policy or _behaviour(model, data, panel)
     states, mask = process.space.numbers, process.mask
     alone = mask.sum(axis=1, keepdims=True) == 1  # nothing is chosen there, seen or not
     logs = np.where(alone, np.where(mask, 0.0, -np.inf), log_policy(states))
@@ -243,6 +243,11 @@ def _smoothed(
     return regression.function()
 
 
+def _behaviour(model: Normalised, data: Trajectories, panel: Panel) -> Function:
+    """Return log-probabilities of what is done."""
+    return model.behaviour(_counted(data, panel, model))
+
+
 def _counted(data: Trajectories, panel: Panel, model: Normalised) -> Trajectories:
     """Return choices of an action in a state as one row with a weight, for classes to whom it is all the same."""
     if not isinstance(_of_behaviour(model), Tabular | Polynomial):
@@ -266,7 +271,7 @@ def _noted(
     found = checkpoint.known(name, process.n_states * process.n_actions)
     if found is None:
         data = Trajectories.of_panel(panel, process.available)
-        found = model.behaviour(_counted(data, panel, model))(process.space.numbers).ravel()
+        found = _behaviour(model, data, panel)(process.space.numbers).ravel()
         checkpoint.note(name, found)
     return _tables(process, found.reshape(shape))[0]
 
