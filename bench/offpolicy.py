@@ -138,7 +138,7 @@ def notes(own: dict[str, Any], peer: dict[str, Any]) -> None:
         report.note(f"IPS's value alone as plain numpy in blocks, {what}: {1000 * more[key]:.1f} ms, {ratio:.1f}×")
     report.note(
         f"asked once: asked_once(log, policy), {1000 * more['ask once']:.0f} ms, then each estimator; obp's are given "
-        "the same array each time, and do not look whether its rows sum to one"
+        "the same array each time, and look whether its rows sum to one, not whether a cell is negative"
     )
     report.note(f"reading and checking the log, ours: {more['read and check']:.3f} s")
 
