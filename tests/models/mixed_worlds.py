@@ -10,11 +10,80 @@ import numpy as np
 import pyarrow as pa
 from scipy.special import ndtri
 
-from revealed.choices import ChoiceLog, Columns
+from revealed.choices import ChoiceLog, Columns, Partition
+from revealed.models import Mixed
 from revealed.models.mixed.law import MixedLaw
 from revealed.models.mixed.worth import WorthCoefficients
 
 COLUMNS = Columns(case="case", alternative="alternative", chosen="chosen", person="person")
+
+#: Kinds of logs.
+WORLDS: dict[str, dict[str, Any]] = {
+    "panel": {},
+    "alone": {"alone": True},
+    "available": {"available": True},
+    "counts": {"counts": True, "available": True},
+    "weights": {"weight": True},
+}
+#: Models with a point to look at them: coefficients as they enter the utility, and as worths.
+SPECS: dict[str, tuple[Mixed, list[float]]] = {
+    "normal": (Mixed("x + y + z", random={"x": "normal", "z": "normal"}, draws=20), [0.8, -0.5, 0.3, 0.7, 0.4]),
+    "skewed": (
+        Mixed("x + y + z", random={"x": "lognormal", "y": "truncated-", "z": "lognormal-"}, draws=20, kind="halton"),
+        [-0.3, 0.5, -1.0, 0.6, 0.8, 0.3],
+    ),
+    "bounded": (
+        Mixed("x + y + z", random={"y": "triangular", "x": "uniform", "z": "truncated"}, draws=20, seed=5),
+        [0.8, -0.5, -0.3, 0.7, 0.4, 0.5],
+    ),
+    "correlated": (
+        Mixed(
+            "x + y + z",
+            random={"x": "normal", "y": "uniform", "z": "lognormal"},
+            correlated=["x", "z"],
+            draws=20,
+        ),
+        [0.8, -0.5, -0.3, 0.3, 0.7, -0.4, 0.5],
+    ),
+}
+WORTH_SPECS: dict[str, tuple[Mixed, list[float]]] = {
+    "cost the same for all": (
+        Mixed("x + y + z", random={"x": "normal", "z": "uniform"}, worth_in="y", draws=20),
+        [0.8, -0.5, 0.3, 0.7, 0.4],
+    ),
+    "cost log-normal": (
+        Mixed("x + y + z", random={"x": "normal", "y": "lognormal-"}, worth_in="y", draws=20),
+        [0.8, -0.5, 0.3, 0.7, 0.4],
+    ),
+    "skewed worths": (
+        Mixed(
+            "x + y + z",
+            random={"y": "lognormal-", "x": "lognormal", "z": "truncated-"},
+            worth_in="y",
+            draws=20,
+            kind="halton",
+        ),
+        [-0.3, -0.4, 0.5, 0.6, 0.8, 0.3],
+    ),
+    "cost truncated": (
+        Mixed("x + y + z", random={"y": "truncated-", "x": "triangular"}, worth_in="y", draws=20),
+        [0.8, 0.9, 0.3, 0.7, 0.4],
+    ),
+    "all correlated": (
+        Mixed(
+            "x + y + z",
+            random={"x": "normal", "y": "lognormal-", "z": "lognormal"},
+            correlated=["x", "y", "z"],
+            worth_in="y",
+            draws=20,
+        ),
+        [0.8, -0.5, -0.3, 0.7, -0.4, 0.5, 0.2, 0.1, 0.3],
+    ),
+    "skewed, cost the same": (
+        Mixed("x + y + z", random={"x": "lognormal", "z": "truncated"}, worth_in="y", draws=20),
+        [-0.2, -0.9, 0.3, 0.7, 0.4],
+    ),
+}
 
 
 def people(n_persons: int, seed: int, **options: Any) -> ChoiceLog:
@@ -56,6 +125,11 @@ def people(n_persons: int, seed: int, **options: Any) -> ChoiceLog:
     if options.get("alone"):
         columns = replace(columns, person=None)
     return ChoiceLog.from_table(table, columns, counts=bool(options.get("counts")))
+
+
+def everything(log: ChoiceLog) -> Partition:
+    """Return the whole log."""
+    return Partition(log, 0, log.n_cases)
 
 
 def coefficients_by_hand(law: MixedLaw, params: np.ndarray, label: str) -> np.ndarray:

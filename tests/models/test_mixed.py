@@ -14,40 +14,7 @@ from revealed.evidence import Detail, Evidence
 from revealed.models import Fit, Logit, Mixed, individual_coefficients
 from revealed.models.mixed.draws import Draws
 from revealed.models.mixed.families import NAMES, Family
-from tests.models.mixed_worlds import log_likelihoods_by_hand, people
-
-WORLDS: dict[str, dict[str, Any]] = {
-    "panel": {},
-    "alone": {"alone": True},
-    "available": {"available": True},
-    "counts": {"counts": True, "available": True},
-    "weights": {"weight": True},
-}
-SPECS: dict[str, tuple[Mixed, list[float]]] = {
-    "normal": (Mixed("x + y + z", random={"x": "normal", "z": "normal"}, draws=20), [0.8, -0.5, 0.3, 0.7, 0.4]),
-    "skewed": (
-        Mixed("x + y + z", random={"x": "lognormal", "y": "truncated-", "z": "lognormal-"}, draws=20, kind="halton"),
-        [-0.3, 0.5, -1.0, 0.6, 0.8, 0.3],
-    ),
-    "bounded": (
-        Mixed("x + y + z", random={"y": "triangular", "x": "uniform", "z": "truncated"}, draws=20, seed=5),
-        [0.8, -0.5, -0.3, 0.7, 0.4, 0.5],
-    ),
-    "correlated": (
-        Mixed(
-            "x + y + z",
-            random={"x": "normal", "y": "uniform", "z": "lognormal"},
-            correlated=["x", "z"],
-            draws=20,
-        ),
-        [0.8, -0.5, -0.3, 0.3, 0.7, -0.4, 0.5],
-    ),
-}
-
-
-def everything(log: ChoiceLog) -> Partition:
-    return Partition(log, 0, log.n_cases)
-
+from tests.models.mixed_worlds import SPECS, WORLDS, everything, log_likelihoods_by_hand, people
 
 # ---- the likelihood and its slopes ----------------------------------------------------------------------------------
 

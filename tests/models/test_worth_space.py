@@ -15,68 +15,24 @@ from revealed.evidence import Detail, Evidence
 from revealed.models import Fit, Logit, Mixed, individual_coefficients
 from revealed.models.mixed.coefficients import Coefficients
 from revealed.models.mixed.moments import mean_worth
-from tests.models.mixed_worlds import COLUMNS, log_likelihoods_by_hand, people
-
-SPECS: dict[str, tuple[Mixed, list[float]]] = {
-    "cost the same for all": (
-        Mixed("x + y + z", random={"x": "normal", "z": "uniform"}, worth_in="y", draws=20),
-        [0.8, -0.5, 0.3, 0.7, 0.4],
-    ),
-    "cost log-normal": (
-        Mixed("x + y + z", random={"x": "normal", "y": "lognormal-"}, worth_in="y", draws=20),
-        [0.8, -0.5, 0.3, 0.7, 0.4],
-    ),
-    "skewed worths": (
-        Mixed(
-            "x + y + z",
-            random={"y": "lognormal-", "x": "lognormal", "z": "truncated-"},
-            worth_in="y",
-            draws=20,
-            kind="halton",
-        ),
-        [-0.3, -0.4, 0.5, 0.6, 0.8, 0.3],
-    ),
-    "cost truncated": (
-        Mixed("x + y + z", random={"y": "truncated-", "x": "triangular"}, worth_in="y", draws=20),
-        [0.8, 0.9, 0.3, 0.7, 0.4],
-    ),
-    "all correlated": (
-        Mixed(
-            "x + y + z",
-            random={"x": "normal", "y": "lognormal-", "z": "lognormal"},
-            correlated=["x", "y", "z"],
-            worth_in="y",
-            draws=20,
-        ),
-        [0.8, -0.5, -0.3, 0.7, -0.4, 0.5, 0.2, 0.1, 0.3],
-    ),
-    "skewed, cost the same": (
-        Mixed("x + y + z", random={"x": "lognormal", "z": "truncated"}, worth_in="y", draws=20),
-        [-0.2, -0.9, 0.3, 0.7, 0.4],
-    ),
-}
-
-
-def everything(log: ChoiceLog) -> Partition:
-    return Partition(log, 0, log.n_cases)
-
+from tests.models.mixed_worlds import COLUMNS, WORTH_SPECS, everything, log_likelihoods_by_hand, people
 
 # ---- the likelihood and its slopes ----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("world", [{}, {"counts": True, "available": True}], ids=["panel", "counts"])
-@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("spec", WORTH_SPECS)
 def test_the_likelihood_is_that_written_out_by_hand(world: dict[str, Any], spec: str) -> None:
-    log, (model, point) = people(12, seed=1, **world), SPECS[spec]
+    log, (model, point) = people(12, seed=1, **world), WORTH_SPECS[spec]
     law = model.law(log)
     found = law.evidence(everything(log), np.array(point), Detail.SCORE).log_likelihood
     assert found == pytest.approx(sum(log_likelihoods_by_hand(law, log, np.array(point)).values()), rel=1e-12)
 
 
 @pytest.mark.parametrize("world", [{}, {"weight": True, "available": True}], ids=["panel", "weights"])
-@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("spec", WORTH_SPECS)
 def test_score_and_information_are_slopes(world: dict[str, Any], spec: str) -> None:
-    log, (model, values) = people(30, seed=2, **world), SPECS[spec]
+    log, (model, values) = people(30, seed=2, **world), WORTH_SPECS[spec]
     law, point = model.law(log), np.array(values)
     full = law.evidence(everything(log), point, Detail.OUTER)
     np.testing.assert_allclose(law.evidence(everything(log), point, Detail.SCORE).score, full.score, rtol=1e-10)
@@ -91,7 +47,7 @@ def test_the_score_is_that_of_automatic_differentiation() -> None:
     import jax
     import jax.numpy as jnp
 
-    log, values = payers(15, seed=3)[0], SPECS["cost log-normal"][1]
+    log, values = payers(15, seed=3)[0], WORTH_SPECS["cost log-normal"][1]
     law = Mixed("x + price + z", random=RANDOM, worth_in="price", draws=20).law(log)
     z = np.asarray(law.coefficients.variates(law.draws.uniform(law.draws.keys(range(15)), 2)))
     x = law.design.matrix(log).T.reshape(15, 8, 4, 3)
@@ -116,7 +72,7 @@ def test_the_score_is_that_of_automatic_differentiation() -> None:
 
 
 def test_parts_add_up() -> None:
-    log, (model, values) = people(60, seed=4), SPECS["all correlated"]
+    log, (model, values) = people(60, seed=4), WORTH_SPECS["all correlated"]
     law, point = model.law(log), np.array(values)
     whole = law.evidence(everything(log), point, Detail.OUTER)
     parts = [law.evidence(Partition(log, a, b), point, Detail.OUTER) for a, b in ((0, 31), (31, log.n_cases))]

@@ -137,11 +137,12 @@ def mixed_of(options: ModelOptions) -> dict[str, Any]:
         "draws": options.draws,
         "kind": options.draw_kind,
         "seed": options.draw_seed,
+        "compiled": options.compiled or None,
     }
     named = {name: value for name, value in given.items() if value is not None}
     if options.model != "mixed" and named:
         raise SpecificationError(
-            "--random, --correlated, --worth-in, --draws, --draw-kind and --draw-seed go with --model mixed"
+            "--random, --correlated, --worth-in, --draws, --draw-kind, --draw-seed and --compiled go with --model mixed"
         )
     if options.worth_in is not None and not options.worth_in.strip():
         raise SpecificationError("--worth-in names the coefficient of the cost, and is empty")

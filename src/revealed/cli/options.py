@@ -184,6 +184,12 @@ class ModelOptions:
         int | None,
         typer.Option(help="Another seed, other draws. (default: 0)", metavar="N", rich_help_panel=_MODEL),
     ] = None
+    compiled: Annotated[
+        bool,
+        typer.Option(
+            help="Sum the likelihood of a mixed logit by JAX, on a GPU where it finds one.", rich_help_panel=_MODEL
+        ),
+    ] = False
     classes: Annotated[
         int | None,
         typer.Option(help="Classes of a latent-class logit. (default: 2)", min=2, metavar="N", rich_help_panel=_MODEL),

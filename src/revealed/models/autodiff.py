@@ -204,7 +204,7 @@ def require_jax() -> Any:
     try:
         import jax
     except ModuleNotFoundError:
-        raise MissingExtraError("a model given by its log-likelihood (automatic differentiation)", "jax") from None
+        raise MissingExtraError("what is compiled (automatic differentiation, a mixed logit on a GPU)", "jax") from None
     return jax
 
 

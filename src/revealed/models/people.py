@@ -78,10 +78,22 @@ class Panel:
         """The first case of each person, in rising order."""
         return np.asarray(self.order[self.starts[:-1]])
 
-    def blocks(self, partition: Partition, draws: int) -> Iterator[Int[np.ndarray, " persons"]]:
+    def blocks(
+        self, partition: Partition, draws: int, utilities: int = BLOCK_UTILITIES, least: int = 1
+    ) -> Iterator[Int[np.ndarray, " persons"]]:
         """Yield the persons of a partition block by block, those alike in size together.
 
         Blocks depend on the place in the whole log alone, so sums over them are the same for any partition.
+
+        Parameters
+        ----------
+        partition : Partition
+        draws : int
+            Of each person.
+        utilities : int
+            About as many are in a block.
+        least : int
+            Rows that a person counts for at least.
         """
         log, first = partition.log, self.first_cases
         for run in blocks_of(partition, 1):
@@ -92,11 +104,11 @@ class Panel:
             cases = np.diff(self.starts)[persons]
             widest = np.maximum.reduceat(log.sizes[self.order], self.starts[:-1])[persons]
             persons = persons[np.lexsort((widest, cases))]
-            cells = np.diff(self.starts)[persons] * int(widest.max()) * draws
+            cells = np.maximum(np.diff(self.starts)[persons] * int(widest.max()), least) * draws
             while len(persons):
                 # All of a block are padded to its largest, which is its last.
                 most = np.arange(1, len(persons) + 1) * cells
-                count = max(int(np.searchsorted(most, BLOCK_UTILITIES, side="right")), 1)
+                count = max(int(np.searchsorted(most, utilities, side="right")), 1)
                 yield np.sort(persons[:count])
                 persons, cells = persons[count:], cells[count:]
 

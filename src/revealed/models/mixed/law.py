@@ -16,6 +16,7 @@ from revealed.models.blocks import blocks_of
 from revealed.models.design import Design
 from revealed.models.law import Predicted, Prediction
 from revealed.models.mixed.coefficients import Drawn
+from revealed.models.mixed.compiled import BLOCK_CELLS, CompiledSums, most_rows
 from revealed.models.mixed.draws import Draws
 from revealed.models.mixed.panel import Panels
 from revealed.models.mixed.sums import Logits, MixedSums, logits
@@ -49,11 +50,14 @@ class MixedLaw:
     coefficients : Coefficients or WorthCoefficients
         Which differ between people, and how.
     draws : Draws
+    compiled : bool
+        Evidence is summed by JAX (:mod:`revealed.models.mixed.compiled`).
     """
 
     design: Design
     coefficients: Space
     draws: Draws
+    compiled: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -93,7 +97,8 @@ class MixedLaw:
         """
         log, panel = partition.log, self._panels.of(partition.log)
         tally = Tally(self.signature, self.names, params, detail, ledger=ledger)
-        return added_up(tally, log, panel, self._sums(log, panel, partition, params), ledger)
+        sums = self._compiled if self.compiled else self._sums
+        return added_up(tally, log, panel, sums(log, panel, partition, params), ledger)
 
     def posterior(
         self, log: ChoiceLog, params: Float[np.ndarray, " K"]
@@ -183,3 +188,12 @@ class MixedLaw:
             with np.errstate(all="ignore"):
                 sums = MixedSums.of(people, self.coefficients, variates, params)
             yield people, sums
+
+    def _compiled(
+        self, log: ChoiceLog, panel: Panel, partition: Partition, params: Float[np.ndarray, " K"]
+    ) -> Iterator[tuple[PeopleBlock, CompiledSums]]:
+        least, widest = most_rows(self.coefficients), int(log.sizes.max(initial=1))
+        for persons in panel.blocks(partition, self.draws.count, BLOCK_CELLS, least):
+            people = PeopleBlock.of(log, panel, persons)
+            variates = self._panels.variates(log, persons)
+            yield people, CompiledSums(people, self.coefficients, variates, params, widest)
