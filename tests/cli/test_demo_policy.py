@@ -40,7 +40,10 @@ def test_so_do_the_rows_needed_of_a_log() -> None:
 
 
 def test_the_demo_learns_on_one_half_and_judges_on_the_other(invoke: Invoke, folder: Path) -> None:
-    told = json.loads(invoke("demo", "--json").stdout)["policy"]
+    found = json.loads(invoke("demo", "--output", "a/b", "--json").stdout)
+    assert all((folder / file).is_file() for file in found["files"])
+    assert json.loads(invoke("demo", "--output", "a/b", "--json").stdout) == found  # again, over the first
+    told = found["policy"]
     assert told["n_learned"] + told["n_judged"] == 10_000
     log = Feedback.from_log(open_bandit(), position="position")
     assert told["clicks_learned"] + told["clicks_judged"] == log.reward.sum() == 38
@@ -51,10 +54,10 @@ def test_the_demo_learns_on_one_half_and_judges_on_the_other(invoke: Invoke, fol
     assert difference["low"] < 0 < difference["high"]
     assert told["needed_live"] > 50 * 10_000
 
-    story = " ".join((folder / "demo-output" / "report.html").read_text().split())
+    story = " ".join((folder / "a" / "b" / "report.html").read_text().split())
     assert f"first 5,000 showings, with {told['clicks_learned']} clicks" in story
     assert "The log cannot tell" in story
     assert "about 820,000 showings" in story
     assert "about 16,000,000 of a log" in story
-    again = json.loads(invoke("learn", "demo-output/policy.json", "absent.csv", "--json", code=3).stdout)
+    again = json.loads(invoke("learn", "a/b/policy.json", "absent.csv", "--json", code=3).stdout)
     assert again["error"]["kind"] == "DataError"

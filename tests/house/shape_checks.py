@@ -12,7 +12,7 @@ from typing import Any
 from beartype import BeartypeConf, beartype
 
 #: Calls of a function that are checked in each test: where thousands are made, checks take ten times what they check.
-MOST_CALLS = 25
+MOST_CALLS = 4
 
 #: As type checkers have it, an int will do where a float is asked for.
 _checked = beartype(conf=BeartypeConf(is_pep484_tower=True))

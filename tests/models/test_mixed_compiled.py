@@ -17,18 +17,14 @@ from tests.models.mixed_worlds import SPECS, WORLDS, WORTH_SPECS, everything, pe
 EACH = {**SPECS, **{f"worths, {name}": spec for name, spec in WORTH_SPECS.items()}}
 
 
-# Each distribution, and each kind of log, once or twice: a program takes seconds to compile.
+# Each distribution, and each kind of log, once: a program takes seconds to compile.
 @pytest.mark.parametrize(
     ("spec", "world"),
     [
-        ("normal", "panel"),
-        ("normal", "counts"),
         ("skewed", "available"),
-        ("bounded", "weights"),
-        ("correlated", "alone"),
+        ("correlated", "counts"),
         ("worths, cost the same for all", "weights"),
-        ("worths, skewed worths", "counts"),
-        ("worths, all correlated", "available"),
+        ("worths, all correlated", "alone"),
     ],
 )
 def test_evidence_is_that_of_numpy(world: str, spec: str) -> None:
@@ -51,12 +47,11 @@ def test_evidence_is_that_of_numpy(world: str, spec: str) -> None:
     np.testing.assert_allclose(theirs.ledger.by_person()[1], ours.ledger.by_person()[1], rtol=1e-8, atol=1e-9)
 
 
-@pytest.mark.parametrize("larger", [1.0, 300.0])
-def test_scores_are_those_of_numpy_where_utilities_are_large_too(larger: float) -> None:
+def test_scores_are_those_of_numpy_where_utilities_are_large_too() -> None:
     pytest.importorskip("jax")
     log, (model, values) = people(30, seed=2, available=True), SPECS["normal"]
     ours, theirs = (
-        replace(model, compiled=compiled).law(log).evidence(everything(log), larger * np.array(values), Detail.SCORE)
+        replace(model, compiled=compiled).law(log).evidence(everything(log), 300 * np.array(values), Detail.SCORE)
         for compiled in (False, True)
     )
     assert theirs.log_likelihood == pytest.approx(ours.log_likelihood, rel=1e-12)

@@ -9,7 +9,6 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import brentq
 
 from revealed.decide.layout.decision import LayoutDecision
 from revealed.decide.layout.design import Design, Priors
@@ -88,6 +87,8 @@ class LayoutWorld:
             predictor = predictor + interaction * pairs[flat[:, j], flat[:, k]]
         predictor = deviation * (predictor - predictor.mean()) / predictor.std()
         link = LogitLink()
+        from scipy.optimize import brentq  # takes a while to load
+
         level = brentq(lambda level: float(link.mean(level + predictor).mean()) - rate, -50.0, 50.0)
         return cls(design, np.linalg.lstsq(design.rows(every), level + predictor, rcond=None)[0])
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from scipy.optimize import isotonic_regression
-
 from revealed.decide.slate.goals import AtLeast
 from revealed.decide.slate.positions import PositionEffects
 
@@ -60,6 +58,8 @@ class LearnedSlates:
         """How likely each position is looked at, none more than the one before it: that is chance; empty if unknown."""
         if self.effects is None:
             return ()
+        from scipy.optimize import isotonic_regression  # takes a while to load
+
         fitted = isotonic_regression(self.effects.examination, weights=self.effects.shown, increasing=False).x
         return tuple(fitted.tolist())
 
