@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from revealed.serve import parent
+from revealed.serve.listening import listening_on
 from revealed.store.open import open_store
 from tests.cli.conftest import Invoke
 from tests.faults.running import POLICY
@@ -49,3 +54,25 @@ def test_a_changed_policy_begins_in_the_shadow_of_the_one_before(invoke: Invoke)
 def test_a_name_that_cannot_be_asked_for_is_refused(invoke: Invoke) -> None:
     for options in (("--name", "a/b"), ("--slot", "a/b"), ("--slot", "")):
         assert "1 to 64 printable letters" in served(invoke, POLICY, *options, code=4)
+
+
+def test_what_was_begun_is_ended_where_nothing_comes_of_it(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    crew, begun = [], parent.begun
+
+    def noted(module: str, fds: tuple[int, ...]) -> subprocess.Popen[bytes]:
+        crew.append(begun(module, fds))
+        return crew[-1]
+
+    monkeypatch.setattr(parent, "begun", noted)
+    told = served(invoke, POLICY.replace("[features]", "[fetures]"), "--deciders", "2", code=4)
+    assert "fetures" in told
+    assert len(crew) == 3
+    assert [child.poll() for child in crew] == [-signal.SIGKILL] * 3
+    assert not Path("revealed.db").exists()
+
+
+def test_a_port_that_is_taken_is_told_before_anything_is_begun(invoke: Invoke, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parent, "begun", lambda *_: pytest.fail("a process was begun"))
+    with closing(listening_on("127.0.0.1", 0)) as taken:
+        told = served(invoke, POLICY, "--port", str(taken.getsockname()[1]), code=4)
+    assert "choose another --port or --host" in told

@@ -22,8 +22,8 @@ import pytest
 
 from revealed.serve.app import Limits
 from revealed.serve.decider import Told
+from revealed.serve.listening import listening_on
 from revealed.serve.service import ServiceOptions
-from revealed.serve.supervisor import listening_on
 from tests.faults.running import ask, eventually
 from tests.serve.world import made, request
 

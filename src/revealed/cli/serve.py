@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -70,39 +71,41 @@ def serve(
     revealed serve policy.toml --without-keys
     """
     require_service()
-    from revealed.serve.console.what_if import fits_of
-    from revealed.serve.enrolment import enrol
-    from revealed.serve.origins import require_origins
-    from revealed.serve.service import ServiceOptions, folder_beside
-    from revealed.serve.supervisor import Supervisor, listening_on
-    from revealed.store.open import open_store
+    from revealed.serve.crew import begun
+    from revealed.serve.listening import listening_on
 
     if without_keys and host not in _LOOPBACK:
         raise SpecificationError(f"--without-keys is for this machine alone, not for {host}; leave one of the two out")
     if (certificate is None) != (private_key is None):
         raise SpecificationError("TLS needs both --certificate and --private-key")
-    fits = fits_of(fit)
-    learned = policy_in(policy, seed)
-    called = name or policy.stem
-    opened = open_store(store)
-    if enrol(opened, called, learned, time.time(), slot):
-        slots = dict.fromkeys(row.slot for row in opened.policies())
-        if len(slots) > 1:
-            remark(f"There are several slots now: requests have to say which, as their policy: {', '.join(slots)}")
-    if not without_keys and not any(key.revoked is None for key in opened.keys()):  # noqa: SIM118 - no mapping
-        key = _added(opened.put_key, ["admin"], "the first key")
-        remark(f"Key, told this once: {key}")
-    opened.close()
-    listening = listening_on(host, port)
-    scheme = "https" if certificate else "http"
-    address = f"{scheme}://{host}:{listening.getsockname()[1]}"
-    remark(f"Serving {called} at {address}, its log in {_told(store)}; Ctrl-C ends it")
-    remark(f"To look at it: {address}/console/")
-    options = ServiceOptions(
-        rate=rate, stale=stale, open=without_keys, origins=require_origins(allow_origin or ()), fits=fits
-    )
-    encryption = None if certificate is None or private_key is None else (str(certificate), str(private_key))
-    Supervisor(store, snapshots or folder_beside(store), listening, options, deciders, remark, encryption).run()
+    with closing(listening_on(host, port)) as listening, begun(listening.fileno(), deciders) as crew:
+        # Only now what takes long to import: the crew does so at the same time.
+        from revealed.serve.console.what_if import fits_of
+        from revealed.serve.enrolment import enrol
+        from revealed.serve.origins import require_origins
+        from revealed.serve.service import ServiceOptions, folder_beside
+        from revealed.serve.supervisor import Supervisor
+        from revealed.store.open import open_store
+
+        fits, origins = fits_of(fit), require_origins(allow_origin or ())
+        learned = policy_in(policy, seed)
+        called = name or policy.stem
+        opened = open_store(store)
+        if enrol(opened, called, learned, time.time(), slot):
+            slots = dict.fromkeys(row.slot for row in opened.policies())
+            if len(slots) > 1:
+                remark(f"There are several slots now: requests have to say which, as their policy: {', '.join(slots)}")
+        if not without_keys and not any(key.revoked is None for key in opened.keys()):  # noqa: SIM118 - no mapping
+            key = _added(opened.put_key, ["admin"], "the first key")
+            remark(f"Key, told this once: {key}")
+        opened.close()
+        scheme = "https" if certificate else "http"
+        address = f"{scheme}://{host}:{listening.getsockname()[1]}"
+        remark(f"Serving {called} at {address}, its log in {_told(store)}; Ctrl-C ends it")
+        remark(f"To look at it: {address}/console/")
+        options = ServiceOptions(rate=rate, stale=stale, open=without_keys, origins=origins, fits=fits)
+        encryption = None if certificate is None or private_key is None else (str(certificate), str(private_key))
+        Supervisor(store, snapshots or folder_beside(store), listening, options, crew, remark, encryption).run()
     remark("Ended; what was acknowledged is in the log")
 
 

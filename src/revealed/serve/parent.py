@@ -16,26 +16,34 @@ from threading import Thread
 import msgspec
 
 
-def started(module: str, what: object, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
-    """Start a child, and tell it what to do.
+def begun(module: str, fds: tuple[int, ...] = ()) -> subprocess.Popen[bytes]:
+    """Begin a child, which waits to be told what to do.
 
     Parameters
     ----------
     module : str
         Of ours; what it is to run.
-    what : object
-        What it is told, as JSON: on standard input, as everybody on the machine can read arguments.
     fds : tuple of int
         What it inherits that is open.
     """
     # A group of its own: Ctrl-C in a terminal reaches the supervisor, which ends its children in order.
-    child = subprocess.Popen(  # noqa: S603 - our own modules
+    return subprocess.Popen(  # noqa: S603 - our own modules
         [sys.executable, "-m", module], stdin=subprocess.PIPE, pass_fds=fds, start_new_session=True
     )
+
+
+def tell(child: subprocess.Popen[bytes], what: object) -> None:
+    """Tell a child what to do, as JSON: on standard input, as everybody on the machine can read arguments."""
     assert child.stdin is not None
     with suppress(BrokenPipeError):  # it has died already
         child.stdin.write(msgspec.json.encode(what) + b"\n")
         child.stdin.flush()
+
+
+def started(module: str, what: object) -> subprocess.Popen[bytes]:
+    """Begin a child, and tell it what to do."""
+    child = begun(module)
+    tell(child, what)
     return child
 
 
