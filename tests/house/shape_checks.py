@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
 from collections.abc import Callable, Hashable
 from functools import cache, partial, wraps
@@ -9,7 +10,12 @@ from inspect import isasyncgenfunction, iscoroutinefunction, isgeneratorfunction
 from types import FunctionType
 from typing import Any
 
-from beartype import BeartypeConf, beartype
+# Of a list beartype looks at one item, drawn by the numbers that hypothesis guards while it makes an example: a check
+# in another thread would be taken for a strategy that draws by itself. So it draws by numbers of its own.
+_GUARDED, random.getrandbits = random.getrandbits, random.Random(0).getrandbits
+from beartype import BeartypeConf, beartype  # noqa: E402
+
+random.getrandbits = _GUARDED
 
 #: Calls of a function that are checked in each test: where thousands are made, checks take ten times what they check.
 MOST_CALLS = 4

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import numpy as np
 import pytest
 from jaxtyping import Float, TypeCheckError, jaxtyped
@@ -42,6 +44,18 @@ def test_inner_functions_are_checked_each_time_they_are_defined(time):
         inner(2)(np.ones(2), np.ones(3))
     with pytest.raises(TypeCheckError, match="return value of .*first"):
         inner(1)(np.ones(2), np.ones(2))
+
+
+def test_checks_leave_the_numbers_alone_that_hypothesis_guards():
+    @jaxtyped(typechecker=check)
+    def first(items: list[int]) -> int:
+        return items[0]
+
+    before = random.getstate()
+    assert first([1, 2]) == 1
+    with pytest.raises(TypeCheckError):
+        first(["one"])  # type: ignore[list-item]
+    assert random.getstate() == before
 
 
 def test_the_first_calls_in_each_test_are_checked():
