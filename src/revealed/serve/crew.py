@@ -30,6 +30,10 @@ class Child:
         What it runs.
     fds : tuple of int
         What it inherits that is open.
+    process : Popen or None
+        None where it does not run.
+    started, pause, again_at : float
+        When it was begun; how long it is to wait when it has died, and until when.
     """
 
     name: str

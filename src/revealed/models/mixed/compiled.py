@@ -10,25 +10,29 @@ on either: there it is slower than numpy in blocks that stay in the cache.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from functools import cache, cached_property
-from typing import Any
+from functools import cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 
 from revealed.models.autodiff import require_jax
-from revealed.models.mixed.coefficients import Coefficients
 from revealed.models.mixed.families import Family
-from revealed.models.mixed.worth import Space, WorthCoefficients
+from revealed.models.mixed.worth import Space, WorthCoefficients, space_from_dict
 from revealed.models.people import PeopleBlock
 
 #: Doubles in the largest array of a block (128 MiB): a GPU is busy for a millisecond with each step.
 BLOCK_CELLS = 1 << 24
 
-#: What a program is compiled for: columns, distributions, who is correlated, the column of the cost, whether
-#: coefficients have second derivatives.
-_Kind = tuple[tuple[str, ...], tuple[tuple[str, str], ...], tuple[str, ...], str, bool]
+
+class _Summed(NamedTuple):
+    """What a program returns; the information is empty where it was not asked for."""
+
+    log_likelihood: float
+    scores: np.ndarray
+    information: np.ndarray
 
 
 class CompiledSums:
@@ -52,48 +56,38 @@ class CompiledSums:
         params: Float[np.ndarray, " K"],
         widest: int,
     ) -> None:
-        self._n_persons, self._kind, self._params = len(people.persons), _kind_of(coefficients), params
+        # What a program is compiled for, as text: coefficients are an object of their own in each fit.
+        self._space = json.dumps([coefficients.columns, coefficients.to_dict()])
+        self._n_persons, self._params = len(people.persons), params
         self._arrays = _padded(people, variates, widest)
-        self._log_likelihood: float | None = None
+        self._known: dict[bool, _Summed] = {}
 
     @property
     def log_likelihood(self) -> float:
         """The simulated log-likelihood, weighted."""
-        if self._log_likelihood is None:
-            _ = self._scored
-        assert self._log_likelihood is not None
-        return self._log_likelihood
+        return self._summed(squared=True in self._known).log_likelihood
 
     def scores(self) -> Float[np.ndarray, "persons K"]:
         """Return the score of each person, weighted."""
-        return self._scored
+        return self._summed(squared=False).scores
 
     def squares(self) -> tuple[Float[np.ndarray, "persons K"], Float[np.ndarray, "K K"]]:
         """Return the score of each person, weighted, and the information of the block."""
-        scores, information = self._run(squared=True)
-        return scores, information
+        found = self._summed(squared=True)
+        return found.scores, found.information
 
-    @cached_property
-    def _scored(self) -> Float[np.ndarray, "persons K"]:
-        return self._run(squared=False)[0]
-
-    def _run(self, *, squared: bool) -> tuple[np.ndarray, np.ndarray]:
-        jax = require_jax()
-        with jax.enable_x64(True):
-            value, scores, information = _program(self._kind, squared)(self._params, *self._arrays)
-            self._log_likelihood = float(value)
-            return np.asarray(scores)[: self._n_persons], np.asarray(information)
+    def _summed(self, *, squared: bool) -> _Summed:
+        if squared not in self._known:
+            with require_jax().enable_x64(True):
+                value, scores, information = _program(self._space, squared)(self._params, *self._arrays)
+                scores = np.asarray(scores)[: self._n_persons]
+                self._known[squared] = _Summed(float(value), scores, np.asarray(information))
+        return self._known[squared]
 
 
 def most_rows(coefficients: Space) -> int:
     """Return how many rows' worth of room a person takes at least: slopes are by coefficient and parameter."""
     return len(coefficients.columns) * len(coefficients.names)
-
-
-def _kind_of(coefficients: Space) -> _Kind:
-    if isinstance(coefficients, WorthCoefficients):
-        return (*_kind_of(coefficients.plain)[:3], coefficients.cost, coefficients.is_bent)
-    return coefficients.columns, tuple(coefficients.random.items()), coefficients.correlated, "", coefficients.is_bent
 
 
 def _padded(
@@ -119,11 +113,12 @@ def _rounded(count: int) -> int:
 
 
 @cache
-def _program(kind: _Kind, squared: bool) -> Callable[..., Any]:
+def _program(told: str, squared: bool) -> Callable[..., Any]:
     """Return the compiled function from parameters and a block to log-likelihood, scores and information."""
     jax = require_jax()
     jnp = jax.numpy
-    beta, bent = _coefficients(kind), kind[-1]
+    space = space_from_dict(*json.loads(told))
+    beta = _coefficients(space)
 
     def sums(params: Any, x: Any, closed: Any, size: Any, weight: Any, variates: Any) -> Any:
         values = beta(params, variates)
@@ -148,7 +143,7 @@ def _program(kind: _Kind, squared: bool) -> Callable[..., Any]:
         information = jnp.einsum("ncrk,ncrl->kl", slopes, moved)
         information -= jnp.einsum("nr,nrk,nrl->kl", share, by_draw, by_draw)
         information += jnp.einsum("n,nk,nl->kl", weight, scores, scores)
-        if bent:
+        if space.is_bent:
             held = share[:, None] * by_coefficient
             information -= jax.hessian(lambda point: jnp.vdot(held, beta(point, variates)))(params)
         return value, scores * weight[:, None], information
@@ -156,11 +151,11 @@ def _program(kind: _Kind, squared: bool) -> Callable[..., Any]:
     return jax.jit(sums)  # type: ignore[no-any-return]
 
 
-def _coefficients(kind: _Kind) -> Callable[[Any, Any], Any]:
+def _coefficients(space: Space) -> Callable[[Any, Any], Any]:
     """Return the function from parameters and draws to the coefficient of each column: (persons, columns, draws)."""
-    columns, random, correlated, cost, _ = kind
     jnp = require_jax().numpy
-    plain = Coefficients(columns, dict(random), correlated)
+    plain = space.plain if isinstance(space, WorthCoefficients) else space
+    columns = plain.columns
     families, places = plain.families, {int(column): a for a, column in enumerate(plain.of_random)}
     rows, others = ([scale[i] for scale in plain.scales] for i in (1, 2))
 
@@ -177,9 +172,9 @@ def _coefficients(kind: _Kind) -> Callable[[Any, Any], Any]:
                 found.append(_drawn(families[a], params[column], spread[a, a], drawn[:, a], variates[:, a]))
         return jnp.stack(found, axis=1)
 
-    if not cost:
+    if not isinstance(space, WorthCoefficients):
         return each
-    place = columns.index(cost)
+    place = space.place
 
     def in_money(params: Any, variates: Any) -> Any:
         worths = each(params, variates)

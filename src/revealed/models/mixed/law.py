@@ -182,9 +182,7 @@ class MixedLaw:
     def _sums(
         self, log: ChoiceLog, panel: Panel, partition: Partition, params: Float[np.ndarray, " K"]
     ) -> Iterator[tuple[PeopleBlock, MixedSums]]:
-        for persons in panel.blocks(partition, self.draws.count):
-            people = PeopleBlock.of(log, panel, persons)
-            variates = self._panels.variates(log, persons)
+        for people, variates in self._blocks(log, panel, partition):
             with np.errstate(all="ignore"):
                 sums = MixedSums.of(people, self.coefficients, variates, params)
             yield people, sums
@@ -193,7 +191,12 @@ class MixedLaw:
         self, log: ChoiceLog, panel: Panel, partition: Partition, params: Float[np.ndarray, " K"]
     ) -> Iterator[tuple[PeopleBlock, CompiledSums]]:
         least, widest = most_rows(self.coefficients), int(log.sizes.max(initial=1))
-        for persons in panel.blocks(partition, self.draws.count, BLOCK_CELLS, least):
-            people = PeopleBlock.of(log, panel, persons)
-            variates = self._panels.variates(log, persons)
+        for people, variates in self._blocks(log, panel, partition, BLOCK_CELLS, least):
             yield people, CompiledSums(people, self.coefficients, variates, params, widest)
+
+    def _blocks(
+        self, log: ChoiceLog, panel: Panel, partition: Partition, *room: int
+    ) -> Iterator[tuple[PeopleBlock, Float[np.ndarray, "persons random draws"]]]:
+        """Yield blocks of persons, each with its draws; ``room`` is as for :meth:`Panel.blocks`."""
+        for persons in panel.blocks(partition, self.draws.count, *room):
+            yield PeopleBlock.of(log, panel, persons), self._panels.variates(log, persons)
