@@ -13,6 +13,7 @@ BIN     := $(VENV)/bin
 PINNED  := -c constraints.txt --build-constraint constraints.txt
 INSTALL := -m pip --quiet --disable-pip-version-check --no-input install
 SECTION := .ci/section
+LOOPS   := hatch_build.py src/revealed/engine/loops.c
 PEERS   := .venv-bench
 RIVALS  := .venv-bench-decide
 ECONS   := .venv-bench-dynamic
@@ -33,12 +34,13 @@ $(VENV)/.made: constraints.txt .ci/make-venv .ci/find-python
 	@.ci/make-venv $(VENV)
 	@touch $@
 
-$(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.core: $(VENV)/.made pyproject.toml constraints.txt $(LOOPS)
 	@echo "Installing the package, its plots and its service"
 	@$(BIN)/python $(INSTALL) $(PINNED) -e '.[plots,serve]'
 	@touch $@
 
-$(VENV)/.all: $(VENV)/.made pyproject.toml constraints.txt
+$(VENV)/.all: $(VENV)/.made pyproject.toml constraints.txt $(LOOPS)
+	@.ci/compiler
 	@echo "Installing the package, all extras and the developer tools"
 	@$(BIN)/python $(INSTALL) $(PINNED) -e '.[all]' --group test --group lint --group docs
 	@touch $(VENV)/.core $@

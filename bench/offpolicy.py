@@ -1,9 +1,10 @@
 """Off-policy estimators, ours against the Open Bandit Pipeline's, on one log.
 
-    python -m bench.offpolicy --peer .venv-bench-decide/bin/python [--rows N] [--repeats N]
+    python -m bench.offpolicy --peer .venv-bench-decide/bin/python [--rows N] [--rounds N] [--repeats N]
 
 Two comparisons: ours with standard error, normal interval, overlap and refusals against obp's value alone; and both
-with an interval by a bootstrap of 100 draws. CPU milliseconds, medians; one thread each.
+with an interval by a bootstrap of 100 draws. CPU milliseconds, medians; one thread each. The two take turns, several
+rounds of them, as a machine that others use is now faster, now slower.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def simulated(n_rows: int, seed: int = 0) -> dict[str, np.ndarray]:
     }
 
 
-def run(python: str, module: str, file: Path, repeats: int) -> dict[str, Any]:
-    """Return what a script printed, run in a process of its own."""
-    command = [python, "-m", module, str(file), str(repeats)]
+def run(python: str, module: str, file: Path, repeats: int, *, values_only: bool = False) -> dict[str, Any]:
+    """Return what a script printed, run in a process of its own; without intervals, if ``values_only``."""
+    command = [python, "-m", module, str(file), str(repeats), *(["values"] if values_only else [])]
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=600, env=environment)
     lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
@@ -62,15 +63,19 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Off-policy estimators, ours against obp's.")
     parser.add_argument("--peer", default=".venv-bench-decide/bin/python", help="the Python that has obp")
     parser.add_argument("--rows", type=int, default=1_000_000)
-    parser.add_argument("--repeats", type=int, default=15)
+    parser.add_argument("--rounds", type=int, default=7, help="how often the two take turns")
+    parser.add_argument("--repeats", type=int, default=5, help="of each estimator in a round")
     options = parser.parse_args()
     title = f"{options.rows:,} rows × {N_ACTIONS} actions"
     report.heading("Off-policy estimators, ours against obp's", title, "CPU milliseconds, medians; one thread each")
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "log.npz"
         np.savez(file, allow_pickle=False, **simulated(options.rows))
-        peer = run(options.peer, "bench.peers.with_obp", file, options.repeats)
-        own = run(sys.executable, "bench.ours_offpolicy", file, options.repeats)
+        peers, ours = [], []
+        for i in range(options.rounds):
+            peers.append(run(options.peer, "bench.peers.with_obp", file, options.repeats, values_only=i > 0))
+            ours.append(run(sys.executable, "bench.ours_offpolicy", file, options.repeats, values_only=i > 0))
+    peer, own = {**peers[0], **of_rounds(peers)}, {**ours[0], **of_rounds(ours)}
     ratios = shown_table(own, peer)
     notes(own, peer)
     for name, ratio in ratios.items():
@@ -78,6 +83,15 @@ def main() -> None:
     worst = max(abs(own["values"][name] - value) / abs(value) for name, value in peer["values"].items())
     report.note(report.goal(worst < 1e-9, f"values equal to {worst:.0e}, < 1e-9"))
     report.save("offpolicy", {"rows": options.rows, "ours": own, "obp": peer, "ratios": ratios})
+
+
+def of_rounds(found: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Return the medians, over rounds, of what was timed in each."""
+    return {
+        part: {name: float(np.median([one[part][name] for one in found])) for name in found[0][part]}
+        for part in ("seconds", "once", "more")
+        if part in found[0]
+    }
 
 
 def shown_table(own: dict[str, Any], peer: dict[str, Any]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Ours, measured as obp's estimators are. Usage: FILE.npz REPEATS. Imports the package as a user would."""
+"""Ours, measured as obp's estimators are. Usage: FILE.npz REPEATS [values]. Imports the package as a user would."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def barest(data: dict[str, Any], codes: Any, *, check: bool) -> float:
     return total / len(policy)
 
 
-def main(file: Path, repeats: int) -> None:
+def main(file: Path, repeats: int, *, values_only: bool) -> None:
     """Estimate one at a time and all in one call, and print seconds, values and intervals as a line of JSON."""
     pin_threads()
     import numpy as np
@@ -93,6 +93,8 @@ def main(file: Path, repeats: int) -> None:
     for name, estimator in estimators.items():
         seconds[name], found = timed(partial(evaluate, feedback, policy, estimator, rewards=rewards))
         values[name] = found.value
+        if values_only:
+            continue
         began = cpu_seconds()
         drawn = evaluate(feedback, policy, estimator, rewards=rewards, interval=Bootstrap(draws=100))
         bootstrapped[name] = cpu_seconds() - began
@@ -120,4 +122,4 @@ def main(file: Path, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), values_only=sys.argv[3:] == ["values"])

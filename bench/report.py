@@ -1,4 +1,4 @@
-"""Tables of the benchmarks, and what machine they ran on. Imports rich."""
+"""Tables of the benchmarks, and what machine they ran on. Imports rich and our loops, to say if there are."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from typing import Any
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
+
+from revealed.engine import loops
 
 RESULTS = Path(__file__).parent / "results"
 CONSOLE = Console(width=168, highlight=False)
@@ -29,7 +31,8 @@ def machine() -> str:
         model = named[0] if named else model
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
-    return f"{model}, {cores} cores (load {load}), Python {platform.python_version()}, numpy {version('numpy')}"
+    by = "compiled loops" if loops.LIBRARY is not None else "no compiled loops"
+    return f"{model}, {cores} cores (load {load}), Python {platform.python_version()}, numpy {version('numpy')}, {by}"
 
 
 def heading(title: str, *lines: str) -> None:

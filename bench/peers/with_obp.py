@@ -1,4 +1,4 @@
-"""The Open Bandit Pipeline's off-policy estimators. Usage: FILE.npz REPEATS. Imports numpy and obp only.
+"""The Open Bandit Pipeline's off-policy estimators. Usage: FILE.npz REPEATS [values]. Imports numpy and obp.
 
 obp 0.4.1 imports torch for the types of tensors that nobody here passes; where torch is not installed a stand-in gives
 it the names. Install: pip install --no-deps obp==0.4.1, and scikit-learn, pandas, matplotlib, seaborn, pyyaml, tqdm.
@@ -56,7 +56,7 @@ class _Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     def exec_module(self, module: types.ModuleType) -> None: ...
 
 
-def main(file: Path, repeats: int) -> None:
+def main(file: Path, repeats: int, *, values_only: bool) -> None:
     """Estimate with each of them and print seconds and values as a line of JSON."""
     pin_threads()
     lacking = [name for name in ("torch", "mypy_extensions") if find_spec(name) is None]
@@ -90,7 +90,7 @@ def main(file: Path, repeats: int) -> None:
         seconds[name] = float(np.median(runs))
     with_interval: dict[str, float] = {}
     ends: dict[str, list[float]] = {}
-    for name, (estimator, given) in single.items():
+    for name, (estimator, given) in () if values_only else single.items():
         began = cpu_seconds()
         drawn = estimator.estimate_interval(**given, n_bootstrap_samples=100, random_state=0)  # 100: what its ope draws
         with_interval[name] = seconds[name] + cpu_seconds() - began
@@ -100,4 +100,4 @@ def main(file: Path, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]))
+    main(Path(sys.argv[1]), int(sys.argv[2]), values_only=sys.argv[3:] == ["values"])

@@ -32,6 +32,11 @@ class Estimator(ABC):
     def needs_model(self) -> bool:
         """Whether it asks a model of rewards."""
 
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """The columns ("weight", "weighted") of which it asks the sums alone; none where it asks for rows."""
+        return ()
+
     @abstractmethod
     def parts(self, rounds: Rounds) -> Parts:
         """Return the rows whose mean, or ratio of means, is the value."""

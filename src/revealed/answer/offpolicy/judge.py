@@ -17,7 +17,7 @@ from revealed.answer.offpolicy.intervals import Interval, Normal, Unsure
 from revealed.answer.offpolicy.judged import Judged
 from revealed.answer.offpolicy.overlap import Limits, Overlap, Weighed, overlap_of
 from revealed.answer.offpolicy.parts import Groups, Parts, Rounds
-from revealed.answer.offpolicy.passes import rounds_of
+from revealed.answer.offpolicy.passes import rounds_of, sums_of
 from revealed.answer.offpolicy.rewards import Foretold, Rewards, foretold_by
 from revealed.answer.offpolicy.ridge import RidgeRewards
 from revealed.answer.offpolicy.target import PolicyLike, Target, target_of
@@ -252,9 +252,14 @@ class Judge:
         """Return values from sums taken block by block."""
         settled = [None if target.logging else _plain(estimator) for estimator in estimators]
         weighed, tallies = Weighed(), [Tally() for _ in estimators]
+        asked = [() if estimator is None else estimator.summed for estimator in settled]
+        sums = sums_of(self.feedback, target) if all(asked) else None
+        if sums is not None:
+            weighed.add_sums(sums)
+            tallies = [sums.tally(*columns) for columns in asked]
         with bounded():
-            for rounds in stream:
-                moments = Moments()
+            for rounds in stream if sums is None else ():
+                moments = Moments(rounds)
                 weighed.add(rounds, moments)
                 for tally, estimator in zip(tallies, settled, strict=True):
                     tally.add(_parts(estimator, rounds).columns, moments)

@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import stdtr
 
 from revealed.answer.offpolicy.parts import Groups, Rounds
-from revealed.answer.offpolicy.totals import Moments, Tally, Totals, blocks, gradient_of
+from revealed.answer.offpolicy.totals import Moments, Sums, Tally, Totals, blocks, gradient_of
 from revealed.errors import SpecificationError
 
 #: The largest weight whose square and sums are sure to be finite, with room to spare.
@@ -147,19 +147,31 @@ class Weighed:
         SpecificationError
             If a weight is so large that its square could not be told from infinity.
         """
-        weight = rounds.weight
-        largest = float(np.maximum.reduce(weight))
+        self._look_at(rounds.largest, rounds.n_zero)
+        moments = Moments(rounds) if moments is None else moments
+        self._rows.add((rounds.weight,), moments)
+        self._rewarded.append(moments.of(rounds.rewarded)[1:])
+
+    def add_sums(self, sums: Sums) -> None:
+        """Take in all rows of a log by their sums; each reward is 0 or 1.
+
+        Raises
+        ------
+        SpecificationError
+            As :meth:`add`.
+        """
+        self._look_at(sums.largest, sums.n_zero)
+        self._rows = sums.tally("weight")
+        self._rewarded.append(sums.rewarded)
+
+    def _look_at(self, largest: float, n_zero: int) -> None:
         if not largest <= _MOST_WEIGHT:
             raise SpecificationError(
                 f"a row has weight {largest:.3g}, as its propensity is next to zero: give the probability with which "
                 "the row was shown"
             )
-        moments = Moments() if moments is None else moments
-        self._rows.add((weight,), moments)
-        self._rewarded.append(moments.of(rounds.rewarded)[1:])
         self._largest = max(self._largest, largest)
-        if not np.minimum.reduce(weight) > 0:
-            self._n_zero += len(weight) - int(np.count_nonzero(weight))
+        self._n_zero += n_zero
 
     def overlap(self, never_logged: float | None, persons: Totals | None = None) -> Overlap:
         """Return how far a log shows what a policy would show.

@@ -1,4 +1,4 @@
-r"""What every estimator makes of a log: rows whose mean, or ratio of means, is the value. Imports nothing of ours.
+r"""What every estimator makes of a log: rows whose mean, or ratio of means, is the value. Imports the engine's loops.
 
 With rows :math:`i`, :math:`V = \bar a + \bar b/\bar c`: plain terms :math:`a_i`, and a numerator :math:`b_i` over a
 denominator :math:`c_i` where the estimator is self-normalised.
@@ -12,6 +12,8 @@ from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float, Int
+
+from revealed.engine.loops import WeighedRows
 
 Rows = Float[np.ndarray, " rows"]
 Groups = Int[np.ndarray, " rows"]
@@ -33,6 +35,8 @@ class Rounds:
         :math:`\hat q(x_i, a_i)`: what it foretells of what was shown.
     binary : bool
         It is known that each reward is 0 or 1.
+    summed : WeighedRows or None
+        What weights and weighted rewards add up to, where a compiled loop made them.
     """
 
     reward: Rows
@@ -40,6 +44,7 @@ class Rounds:
     expected: Rows | None = None
     foretold: Rows | None = None
     binary: bool = False
+    summed: WeighedRows | None = None
 
     @classmethod
     def joined(cls, blocks: Iterable[Rounds]) -> Rounds:
@@ -55,10 +60,22 @@ class Rounds:
             all(block.binary for block in each),
         )
 
+    @property
+    def largest(self) -> float:
+        """The largest weight."""
+        return float(np.maximum.reduce(self.weight)) if self.summed is None else self.summed.largest
+
+    @property
+    def n_zero(self) -> int:
+        """How many weights are zero."""
+        if self.summed is not None:
+            return int(self.summed.n_zero)
+        return 0 if np.minimum.reduce(self.weight) > 0 else len(self.weight) - int(np.count_nonzero(self.weight))
+
     @cached_property
     def weighted(self) -> Rows:
         """The rewards, weighted."""
-        return np.asarray(self.weight * self.reward)
+        return np.asarray(self.weight * self.reward) if self.summed is None else self.summed.weighted
 
     @cached_property
     def rewarded(self) -> Rows:

@@ -1,4 +1,4 @@
-"""One pass over a log and a policy: what estimators see of it, block by block. Imports target and rewards.
+"""One pass over a log and a policy: what estimators see of it, block by block. Imports target, rewards and loops.
 
 A block of the policy's probabilities, and of the rewards foretold, is checked, gathered from and multiplied while it is
 in the processor's cache, so each array is read from memory once, and none of the length of the log is made on the way.
@@ -15,12 +15,16 @@ from jaxtyping import Float, Int
 from revealed.answer.offpolicy.parts import Rounds, Rows
 from revealed.answer.offpolicy.rewards import Foretold
 from revealed.answer.offpolicy.target import PolicyLike, Target, target_of
-from revealed.answer.offpolicy.totals import BLOCK_ROWS, blocks
+from revealed.answer.offpolicy.totals import BLOCK_ROWS, Sums, blocks
 from revealed.choices.feedback import Feedback
+from revealed.engine import loops
 from revealed.errors import SpecificationError
 
 #: Cells of the policy's probabilities looked at together (2.5 MiB): fewer cost more calls, more leave the cache.
 _BLOCK_CELLS = 327_680
+
+#: Rows that a compiled loop looks at in one call, when only a few columns have to stay in the cache.
+_COMPILED_ROWS = 65_536
 
 
 def rounds_of(
@@ -45,28 +49,52 @@ def rounds_of(
         If the policy's probabilities are none, or something foretold is not finite.
     """
     reward, propensity, binary = feedback.reward, feedback.propensity, feedback.binary
-    shown_on = _shown_on(feedback)
-    for rows in blocks(feedback.n_rows, min(BLOCK_ROWS, _size(feedback))):
+    codes, cells_of = feedback.action_codes, _cells_of(feedback)
+    for rows in blocks(feedback.n_rows, _size(feedback)):
         if target.logging:
             yield Rounds(reward[rows], np.ones(rows.stop - rows.start), binary=binary)
             continue
+        each = None if target.each is None else target.each_on(rows)
         if target.shown is not None:
-            weight = _weight(target.shown_on(rows), propensity[rows])
-            if foretold is None:
-                yield Rounds(reward[rows], weight, binary=binary)
-                continue
-        each = target.each_on(rows)
+            shown = target.shown_on(rows)
+            summed = loops.weigh(shown[:, None], None, propensity[rows], reward[rows], None)
+        else:
+            assert each is not None
+            summed = loops.weigh(each, codes[rows], propensity[rows], reward[rows], target.tolerance)
+            if summed is None:
+                target.require(each, rows)
+                shown = cells_of(each, codes[rows])
+        weight = _weight(shown, propensity[rows]) if summed is None else summed.weight
+        if foretold is None:
+            yield Rounds(reward[rows], weight, binary=binary, summed=summed)
+            continue
         assert each is not None  # else no model could be asked
-        shown = shown_on(rows)
-        if target.shown is None:
-            weight = _weight(shown.of(each), propensity[rows])
-            if foretold is None:
-                yield Rounds(reward[rows], weight, binary=binary)
-                continue
-        assert foretold is not None
         rewards = foretold.of_each(rows)
-        expected = _expected(each, rewards, len(weight))
-        yield Rounds(reward[rows], weight, expected, shown.of(rewards) if corrected else None, binary)
+        found = loops.foretell(each, rewards, codes[rows], told=corrected)
+        if found is None:
+            found = _expected(each, rewards, len(weight)), cells_of(rewards, codes[rows]) if corrected else None
+        yield Rounds(reward[rows], weight, *found, binary, summed)
+
+
+def sums_of(feedback: Feedback, target: Target) -> Sums | None:
+    """Return what weights and weighted rewards add up to, by one call of a compiled loop.
+
+    None where that cannot be, or where something is wrong: :func:`rounds_of` can, or says what it is.
+    """
+    reward, propensity = feedback.reward, feedback.propensity
+    if target.logging or not feedback.binary:
+        return None
+    if target.shown is not None:
+        shown = target.shown_on(slice(0, feedback.n_rows))
+        found = loops.sum_up(shown[:, None], None, propensity, reward, None, BLOCK_ROWS)
+    else:
+        assert target.each is not None
+        found = loops.sum_up(target.each, feedback.action_codes, propensity, reward, target.tolerance, BLOCK_ROWS)
+    if found is None:
+        return None
+    n_rows = [rows.stop - rows.start for rows in blocks(feedback.n_rows)]
+    sums = Sums(np.array(n_rows, np.float64), found)
+    return sums if sums.sound else None
 
 
 def asked_once(feedback: Feedback, policy: PolicyLike) -> Target:
@@ -94,10 +122,15 @@ def asked_once(feedback: Feedback, policy: PolicyLike) -> Target:
     target = target_of(feedback, policy)
     if target.sound or target.same or target.logging:
         return target
-    gathered, shown_on = np.empty(feedback.n_rows), _shown_on(feedback)
+    gathered, codes, cells_of = np.empty(feedback.n_rows), feedback.action_codes, _cells_of(feedback)
     for rows in blocks(feedback.n_rows, _size(feedback)):
+        if target.shown is not None:
+            gathered[rows] = target.shown_on(rows)
+            continue
         each = target.each_on(rows)
-        gathered[rows] = target.shown_on(rows) if each is None else shown_on(rows).of(each)
+        if not loops.gather(each, codes[rows], target.tolerance, gathered[rows]):
+            target.require(each, rows)
+            gathered[rows] = cells_of(each, codes[rows])
     return replace(target, shown=gathered, sound=True)
 
 
@@ -107,40 +140,26 @@ def _weight(probability: Rows, propensity: Rows) -> Rows:
 
 
 def _size(feedback: Feedback) -> int:
-    """Return how many rows of the policy's probabilities are looked at together."""
-    return max(256, _BLOCK_CELLS // len(feedback.actions))
+    """Return how many rows are looked at together."""
+    if loops.LIBRARY is not None:
+        return _COMPILED_ROWS
+    return min(BLOCK_ROWS, max(256, _BLOCK_CELLS // len(feedback.actions)))
 
 
-def _shown_on(feedback: Feedback) -> Callable[[slice], _Shown]:
-    """Return what says what was shown on some rows."""
-    codes, n_actions = feedback.action_codes, len(feedback.actions)
+def _cells_of(feedback: Feedback) -> Callable[[np.ndarray, np.ndarray], Rows]:
+    """Return what finds the cell of what was shown on some rows; a single row stands for all."""
+    n_actions = len(feedback.actions)
     end = _size(feedback) * n_actions
     # In the short kind of the codes where it holds the largest place: twice as fast to add up.
-    starts = np.arange(0, end, n_actions, dtype=np.result_type(codes.dtype, np.min_scalar_type(-end)))
-    return lambda rows: _Shown(codes[rows], starts[: rows.stop - rows.start])
+    starts = np.arange(0, end, n_actions, dtype=np.result_type(feedback.action_codes.dtype, np.min_scalar_type(-end)))
 
-
-class _Shown:
-    """What was shown on some rows, to be found in arrays of rows by actions.
-
-    Parameters
-    ----------
-    codes : array of int, shape (some,)
-        The action of each row.
-    starts : array of int, shape (some,)
-        Where each row begins in a flat array.
-    """
-
-    def __init__(self, codes: Int[np.ndarray, " some"], starts: Int[np.ndarray, " some"]) -> None:
-        self.codes = codes
-        self._flat = starts + codes
-
-    def of(self, each: Float[np.ndarray, "rows_or_one actions"]) -> Rows:
-        """Return the cell of what was shown on each row; a single row stands for all."""
-        if len(each) < len(self.codes):
-            return np.asarray(each[0, self.codes])
+    def cells_of(each: Float[np.ndarray, "rows_or_one actions"], codes: Int[np.ndarray, " some"]) -> Rows:
+        if len(each) < len(codes):
+            return np.asarray(each[0, codes])
         # On the flat array, without a check of bounds: four times as fast as an index of rows and columns.
-        return np.asarray(each.ravel().take(self._flat, mode="clip"))
+        return np.asarray(each.ravel().take(starts[: len(codes)] + codes, mode="clip"))
+
+    return cells_of
 
 
 def _expected(

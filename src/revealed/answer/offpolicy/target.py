@@ -76,19 +76,20 @@ class Target:
         each = self.each if self.each is None or self.same else self.each[kept]
         return replace(self, shown=shown, each=each)
 
-    def each_on(self, rows: slice) -> Float[np.ndarray, "rows_or_one actions"] | None:
-        """Return the probability of each action on some rows; one row where it is the same on all.
+    def each_on(self, rows: slice) -> Float[np.ndarray, "rows_or_one actions"]:
+        """Return the probability of each action on some rows, not yet checked; one row where it is the same on all."""
+        assert self.each is not None  # else no model could be asked
+        return self.each if self.same else np.ascontiguousarray(self.each[rows], np.float64)
 
-        Raises
-        ------
-        SpecificationError
-            If rows are not probabilities that sum to one.
-        """
-        if self.each is None or self.same:
-            return self.each  # one row was checked when it was given
-        block = np.ascontiguousarray(self.each[rows], np.float64)
-        if self.sound:
-            return block
+    @property
+    def tolerance(self) -> float | None:
+        """How far the sum of a row may be from one; None where rows were checked before."""
+        return None if self.same or self.sound else _TOLERANCE
+
+    def require(self, block: Float[np.ndarray, "rows_or_one actions"], rows: slice) -> None:
+        """Raise SpecificationError unless rows are probabilities that sum to one."""
+        if self.tolerance is None:
+            return
         with np.errstate(invalid="ignore"):  # infinities of both signs
             off = block @ self._ones
         if not (off.max() <= 1 + _TOLERANCE and off.min() >= 1 - _TOLERANCE):  # not a number fails too
@@ -96,8 +97,8 @@ class Target:
             row = rows.start + wrong if self.origin is None else self.origin[rows.start + wrong]
             raise SpecificationError(f"the probabilities of row {row} (from 0) sum to {off[wrong]:.6g}, not 1")
         if block.min() < 0:  # what is not below zero and sums to one is a probability
+            assert self.each is not None
             require_probabilities(self.each, self.origin)
-        return block
 
     @cached_property
     def _ones(self) -> Float[np.ndarray, " actions"]:

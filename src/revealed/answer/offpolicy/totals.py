@@ -16,11 +16,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float
 
-from revealed.answer.offpolicy.parts import Groups, Rows
+from revealed.answer.offpolicy.parts import Groups, Rounds, Rows
 from revealed.errors import SpecificationError
 
 #: Rows looked at together: a few columns of as many stay in the processor's cache.
@@ -82,10 +83,20 @@ class Totals:
 
 
 class Moments:
-    """Sums and sums of squares of columns of some rows, each taken once; a column is known by its array."""
+    """Sums and sums of squares of columns of some rows, each taken once; a column is known by its array.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    rounds : Rounds, optional
+        What was summed up with them is known at once.
+    """
+
+    def __init__(self, rounds: Rounds | None = None) -> None:
         self._known: dict[int, tuple[Rows, float, float]] = {}  # columns held: no other array takes the place of one
+        summed = None if rounds is None else rounds.summed
+        if summed is not None:
+            self._known[id(summed.weight)] = (summed.weight, summed.sum, summed.square)
+            self._known[id(summed.weighted)] = (summed.weighted, summed.weighted_sum, summed.weighted_square)
 
     def of(self, column: Rows) -> tuple[Rows, float, float]:
         """Return a column, its sum and the sum of its squares."""
@@ -98,9 +109,8 @@ class Moments:
 class Tally:
     """Totals taken block by block, of rows each of which is its own person. A block leaves a few numbers only."""
 
-    def __init__(self) -> None:
-        self._sums: list[list[float]] = []
-        self._products: list[list[float]] = []
+    def __init__(self, sums: Sequence[Sequence[float]] = (), products: Sequence[Sequence[float]] = ()) -> None:
+        self._sums, self._products = list(sums), list(products)
 
     def add(self, columns: Sequence[Rows], moments: Moments | None = None) -> None:
         """Take in the columns of some rows; what others asked of the same columns is in ``moments``."""
@@ -119,6 +129,60 @@ class Tally:
         within = np.zeros((sums.shape[1],) * 2)  # the first row and column: one row each, no spread
         within[1:, 1:][lower] = within[1:, 1:].T[lower] = np.sum(self._products, axis=0)
         return Totals(int(total[0]), total, products + within)
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Weights and weighted rewards of a whole log, added up block by block, each row its own person.
+
+    Parameters
+    ----------
+    n_rows : array, shape (blocks,)
+    blocks : array, shape (blocks, 7)
+        As :func:`revealed.engine.loops.sum_up` returns them.
+    """
+
+    n_rows: Float[np.ndarray, " blocks"]
+    blocks: Float[np.ndarray, "blocks 7"]
+
+    #: Where each column has its sum, and where each pair of columns has that of its products.
+    _SUM: ClassVar = {"weight": 0, "weighted": 2}
+    _PRODUCT: ClassVar = {("weight", "weight"): 1, ("weighted", "weighted"): 3, ("weight", "weighted"): 4}
+
+    @property
+    def sound(self) -> bool:
+        """Whether all are finite, and none loses too many digits when it is centred."""
+        return bool(np.isfinite(self.blocks).all()) and all(
+            (self._centred(column, column) >= _LEFT * self.blocks[:, self._PRODUCT[column, column]]).all()
+            for column in self._SUM
+        )
+
+    @property
+    def largest(self) -> float:
+        """The largest weight."""
+        return float(self.blocks[:, 5].max())
+
+    @property
+    def n_zero(self) -> int:
+        """How many weights are zero."""
+        return int(self.blocks[:, 6].sum())
+
+    @property
+    def rewarded(self) -> tuple[float, float]:
+        """Sums of the weights, and of their squares, of rows whose reward is 1, all others being 0."""
+        return float(self.blocks[:, 2].sum()), float(self.blocks[:, 3].sum())
+
+    def tally(self, *columns: str) -> Tally:
+        """Return the tally of some columns: of "weight" and "weighted"."""
+        pairs = [(one, other) for i, one in enumerate(columns) for other in columns[: i + 1]]
+        products = [self._centred(*pair) for pair in pairs]
+        sums = [self.n_rows, *(self.blocks[:, self._SUM[column]] for column in columns)]
+        return Tally(np.transpose(sums).tolist(), np.transpose(products).tolist())
+
+    def _centred(self, one: str, other: str) -> Float[np.ndarray, " blocks"]:
+        pair = (one, other) if (one, other) in self._PRODUCT else (other, one)
+        product = self.blocks[:, self._PRODUCT[pair]]
+        return np.asarray(product - self.blocks[:, self._SUM[one]] * self.blocks[:, self._SUM[other]] / self.n_rows)
 
 
 def _centred(columns: list[tuple[Rows, float, float]], n_rows: int) -> list[float]:

@@ -49,6 +49,13 @@ class InversePropensity(Estimator):
         """Whether it asks a model of rewards."""
         return False
 
+    @property
+    def summed(self) -> tuple[str, ...]:
+        """Weighted rewards, and weights if normalised; none where weights are changed."""
+        if not isinstance(self.weights, Plain):
+            return ()
+        return ("weighted", "weight") if self.normalised else ("weighted",)
+
     def parts(self, rounds: Rounds) -> Parts:
         """Return the weighted rewards."""
         weight = self.weights.of(rounds.weight)

@@ -1,0 +1,246 @@
+"""Compiled loops against numpy: the same numbers, the same refusals; and everything works without them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from revealed.answer.offpolicy import (
+    Clipped,
+    DirectMethod,
+    DoublyRobust,
+    InversePropensity,
+    Switched,
+    asked_once,
+    evaluate,
+    evaluate_each,
+)
+from revealed.choices.feedback import Feedback, read_feedback
+from revealed.engine import loops
+from revealed.errors import SpecificationError
+from revealed.models.glm.diagonal import DiagonalLearner, DiagonalPosterior
+from revealed.models.glm.features.rows import Rows
+from revealed.models.glm.links import link_named
+
+needs_loops = pytest.mark.skipif(loops.LIBRARY is None, reason="no compiler was there when the package was installed")
+
+TOLERANCE = 1e-6
+ESTIMATORS = (
+    InversePropensity(),
+    InversePropensity(normalised=True),
+    InversePropensity(Clipped(1.5)),
+    DirectMethod(),
+    DoublyRobust(),
+    DoublyRobust(Switched(2.0), normalised=True),
+)
+
+
+@contextmanager
+def without_loops() -> Iterator[None]:
+    """Have numpy do all."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loops, "LIBRARY", None)
+        yield
+
+
+def drawn(seed: int, n_rows: int, n_actions: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Return probabilities of a policy, what was shown, with which propensity, and rewards."""
+    rng = np.random.default_rng(seed)
+    each = rng.dirichlet(np.ones(n_actions), n_rows)
+    codes = rng.integers(0, n_actions, n_rows).astype(np.int32)
+    return each, codes, rng.uniform(0.05, 1, n_rows), rng.normal(size=n_rows)
+
+
+shapes = {"seed": st.integers(0, 2**20), "n_rows": st.integers(1, 40), "n_actions": st.integers(1, 13)}
+
+
+@needs_loops
+@given(**shapes)
+def test_weights_and_their_sums(seed: int, n_rows: int, n_actions: int) -> None:
+    each, codes, propensity, reward = drawn(seed, n_rows, n_actions)
+    each[::3] = np.eye(n_actions)[codes[::3] // 2]  # some are sure of what they show
+    found = loops.weigh(each, codes, propensity, reward, TOLERANCE)
+    assert found is not None
+    weight = each[np.arange(n_rows), codes] / propensity
+    np.testing.assert_array_equal(found.weight, weight)
+    np.testing.assert_array_equal(found.weighted, weight * reward)
+    weighted = weight * reward
+    wanted = (weight.sum(), weight @ weight, weighted.sum(), weighted @ weighted, weight @ weighted)
+    np.testing.assert_allclose(found[2:7], wanted, rtol=1e-12, atol=1e-12)
+    assert (found.largest, found.n_zero) == (weight.max(), (weight == 0).sum())
+    sums = loops.sum_up(each, codes, propensity, reward, TOLERANCE, block=7)
+    assert sums is not None
+    assert len(sums) == -(-n_rows // 7)
+    np.testing.assert_allclose(sums[:, :5].sum(axis=0), wanted, rtol=1e-12, atol=1e-12)
+    assert (sums[:, 5].max(), sums[:, 6].sum()) == (weight.max(), (weight == 0).sum())
+    gathered = np.empty(n_rows)
+    assert loops.gather(each, codes, TOLERANCE, gathered)
+    np.testing.assert_array_equal(gathered, each[np.arange(n_rows), codes])
+
+
+@needs_loops
+@given(
+    **shapes, place=st.integers(0, 2**20), cell=st.sampled_from([np.nan, np.inf, -np.inf, -0.2, 0.5, 1e300, -1e-300])
+)
+def test_a_wrong_cell_is_seen_wherever_it_is(seed: int, n_rows: int, n_actions: int, place: int, cell: float) -> None:
+    each, codes, propensity, reward = drawn(seed, n_rows, n_actions)
+    each.ravel()[place % each.size] += cell
+    wrong = not (np.abs(each.sum(axis=1) - 1) <= TOLERANCE).all() or bool((each < 0).any())
+    assert (loops.weigh(each, codes, propensity, reward, TOLERANCE) is None) == wrong
+    assert loops.gather(each, codes, TOLERANCE, np.empty(n_rows)) != wrong
+    assert loops.weigh(each, codes, propensity, reward, None) is not None  # looked at before
+
+
+@needs_loops
+@given(**shapes, one_policy=st.booleans(), one_reward=st.booleans(), told=st.booleans())
+def test_what_is_foretold(
+    seed: int, n_rows: int, n_actions: int, one_policy: bool, one_reward: bool, told: bool
+) -> None:
+    each, codes, _, _ = drawn(seed, n_rows, n_actions)
+    rewards = np.random.default_rng(seed + 1).normal(size=(n_rows, n_actions))
+    each, rewards = (each[:1] if one_policy else each), (rewards[:1] if one_reward else rewards)
+    found = loops.foretell(each, rewards, codes, told=told)
+    assert found is not None
+    np.testing.assert_allclose(found[0], (each * rewards).sum(axis=1) + np.zeros(n_rows), rtol=1e-12, atol=1e-12)
+    if told:
+        np.testing.assert_array_equal(found[1], np.broadcast_to(rewards, (n_rows, n_actions))[np.arange(n_rows), codes])
+    rewards = rewards.copy()
+    rewards[-1, -1] = np.inf
+    each = np.zeros_like(each)  # zero times infinity
+    assert loops.foretell(each, rewards, codes, told=told) is None
+
+
+@needs_loops
+def test_codes_that_are_none_read_nothing() -> None:
+    each, codes, propensity, reward = drawn(0, 30, 4)
+    for wrong in (-1, 4, 2**31 - 1):
+        codes[17] = wrong
+        assert loops.weigh(each, codes, propensity, reward, TOLERANCE) is None
+        assert not loops.gather(each, codes, TOLERANCE, np.empty(30))
+        assert loops.foretell(each, each, codes, told=True) is None
+
+
+@needs_loops
+@pytest.mark.parametrize("kind", ["single precision", "every other column", "wide codes"])
+def test_arrays_of_another_kind_are_left_to_numpy(kind: str) -> None:
+    each, codes, propensity, reward = drawn(0, 30, 4)
+    if kind == "single precision":
+        each = each.astype(np.float32)
+    elif kind == "every other column":
+        each = np.repeat(each, 2, axis=1)[:, ::2]
+    else:
+        codes = codes.astype(np.int64)
+    assert loops.weigh(each, codes, propensity, reward, TOLERANCE) is None
+
+
+@pytest.fixture(scope="module")
+def log() -> Feedback:
+    """A log of three actions, of 70,000 rows: more than a loop is given at once."""
+    rng = np.random.default_rng(3)
+    n_rows = 70_000
+    propensity = rng.uniform(0.2, 0.5, n_rows)
+    action = rng.integers(0, 3, n_rows)
+    reward = (rng.random(n_rows) < 0.1 * (1 + action)).astype(float)
+    return read_feedback({"decision": np.arange(n_rows), "action": action, "reward": reward, "propensity": propensity})
+
+
+@needs_loops
+def test_estimates_are_those_of_numpy(log: Feedback) -> None:
+    rng = np.random.default_rng(4)
+    policy, rewards = rng.dirichlet(np.ones(3), log.n_rows), rng.random((log.n_rows, 3))
+    shown = policy[np.arange(log.n_rows), log.action_codes]
+    same = {str(action): share for action, share in enumerate(policy[0])}
+    by_weights, all_kinds = ESTIMATORS[:3], ESTIMATORS
+    for target, estimators in (
+        (policy, all_kinds),
+        (asked_once(log, policy), all_kinds),
+        (same, all_kinds),
+        (shown, by_weights),  # of what was shown alone: no model can be asked
+    ):
+        each = evaluate_each(log, target, estimators, rewards=rewards).values
+        compiled = [*each, *(evaluate(log, target, estimator) for estimator in ESTIMATORS[:2])]  # these by sums alone
+        with without_loops():
+            each = evaluate_each(log, target, estimators, rewards=rewards).values
+        plain = [*each, *each[:2]]
+        for one, other in zip(compiled, plain, strict=True):
+            assert one.value == pytest.approx(other.value, rel=1e-12, nan_ok=True)
+            assert one.standard_error == pytest.approx(other.standard_error, rel=1e-9, nan_ok=True)
+            assert one.overlap.effective_sample_size == pytest.approx(other.overlap.effective_sample_size, rel=1e-12)
+            assert one.overlap.effective_rewards == pytest.approx(other.overlap.effective_rewards, rel=1e-12)
+            assert one.overlap.largest_weight == other.overlap.largest_weight
+            assert one.overlap.unseen_share == other.overlap.unseen_share
+            assert one.refused == other.refused
+
+
+@pytest.mark.parametrize("wrong", ["sum", "negative", "nan"])
+def test_the_words_are_numpys(log: Feedback, wrong: str) -> None:
+    policy = np.full((log.n_rows, 3), 1 / 3)
+    row = 69_123  # in the second block
+    policy[row] = {"sum": [0.5, 0.2, 0.2], "negative": [1.2, -0.1, -0.1], "nan": [np.nan, 0.5, 0.5]}[wrong]
+    said = "outside of" if wrong == "negative" else f"row {row} "
+    for asking in (lambda: evaluate(log, policy), lambda: asked_once(log, policy)):
+        with pytest.raises(SpecificationError, match=said):
+            asking()
+        with without_loops(), pytest.raises(SpecificationError, match=said):
+            asking()
+
+
+def learners(link: str) -> tuple[DiagonalLearner, DiagonalLearner]:
+    """Return two that know the same, of which the second learns by numpy."""
+    prior = DiagonalPosterior.independent(np.linspace(-1, 1, 50), np.linspace(0.2, 2, 50))
+    first = prior.learner(link_named(link))
+    with without_loops():
+        return first, prior.learner(link_named(link))
+
+
+@needs_loops
+@pytest.mark.parametrize("link", ["logit", "probit", "gaussian", "poisson"])
+def test_answers_are_learned_as_by_numpy(link: str) -> None:
+    rng = np.random.default_rng(5)
+    compiled, plain = learners(link)
+    rows = [rng.choice(50, rng.integers(0, 8), replace=False) for _ in range(200)]
+    starts = np.concatenate([[0], np.cumsum([len(row) for row in rows])]).tolist()
+    index = np.concatenate(rows).astype(np.int64)
+    value, answers = rng.normal(size=len(index)), rng.integers(0, 2, 200).astype(float).tolist()
+    added = compiled.learn_each(index, value, starts, answers)
+    by_numpy = plain.learn_each(index, value, starts, answers)
+    np.testing.assert_allclose(added, by_numpy, rtol=1e-9, atol=1e-12)
+    np.testing.assert_allclose(compiled.precision, plain.precision, rtol=1e-10)
+    np.testing.assert_allclose(compiled.shift, plain.shift, rtol=1e-9, atol=1e-12)
+    one = slice(starts[-2], starts[-1])
+    for learner in (compiled, plain):
+        learner.learn(index[one], value[one], answers[-1])
+    np.testing.assert_allclose(compiled.shift, plain.shift, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("wrong", [50, -51, 2**40])
+def test_a_parameter_that_is_none_moves_nothing(wrong: int) -> None:
+    for learner in learners("logit"):
+        before = learner.precision.copy()
+        with pytest.raises(IndexError):
+            learner.learn(np.array([3, wrong]), np.ones(2), 1.0)
+        np.testing.assert_array_equal(learner.precision, before)
+
+
+def test_learning_one_by_one_is_learning_at_once() -> None:
+    rng = np.random.default_rng(6)
+    features = rng.normal(size=(40, 50)) * (rng.random((40, 50)) < 0.2)
+    answers = rng.integers(0, 2, 40).astype(float)
+    prior = DiagonalPosterior.independent(np.zeros(50), np.ones(50))
+    link, rows = link_named("probit"), Rows.of_dense(features)
+    at_once, _ = prior.learn(link, rows, answers)
+    learner, starts = prior.learner(link), rows.starts.tolist()
+    for i, answer in enumerate(answers.tolist()):
+        cells = slice(starts[i], starts[i + 1])
+        learner.learn(rows.index[cells], rows.value[cells], answer)
+    np.testing.assert_array_equal(learner.shift, at_once.shift)
+
+
+def test_a_library_that_is_none_is_none(tmp_path: Path) -> None:
+    assert loops.loaded(tmp_path / "libloops.so") is None
+    (tmp_path / "libloops.so").write_bytes(b"\x7fELF of another machine")
+    assert loops.loaded(tmp_path / "libloops.so") is None
