@@ -9,11 +9,12 @@ import sys
 import sysconfig
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 SOURCE = Path("src/revealed/engine/loops.c")
-LIBRARY = SOURCE.with_name("libloops.so")
+LIBRARY = SOURCE.with_suffix(".compiled")  # not .so, which is what a module of Python is called
 
 
 class CompiledLoops(BuildHookInterface):  # type: ignore[type-arg]
@@ -27,7 +28,15 @@ class CompiledLoops(BuildHookInterface):  # type: ignore[type-arg]
         if sys.platform == "win32" or os.environ.get("REVEALED_PURE"):
             return
         compiler = shlex.split(os.environ.get("CC") or sysconfig.get_config_var("CC") or "cc")
-        options = ["-std=gnu99", "-O3", "-ffp-contract=off", "-fPIC", "-shared", "-fvisibility=hidden"]
+        options = [
+            f"-DSOURCE={crc32(Path(self.root, SOURCE).read_bytes())}u",
+            "-std=gnu99",
+            "-O3",
+            "-ffp-contract=off",
+            "-fPIC",
+            "-shared",
+            "-fvisibility=hidden",
+        ]
         command = [*compiler, *options, "-o", str(library), str(Path(self.root, SOURCE))]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  (a compiler of theirs)

@@ -240,7 +240,16 @@ def test_learning_one_by_one_is_learning_at_once() -> None:
     np.testing.assert_array_equal(learner.shift, at_once.shift)
 
 
+@needs_loops
+def test_a_library_of_another_text_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    source = Path(loops.__file__).with_suffix(".c")
+    (tmp_path / "loops.c").write_bytes(source.read_bytes() + b"/* another */")
+    assert loops.loaded() is not None
+    monkeypatch.setattr(loops, "_SOURCE", tmp_path / "loops.c")
+    assert loops.loaded() is None
+
+
 def test_a_library_that_is_none_is_none(tmp_path: Path) -> None:
-    assert loops.loaded(tmp_path / "libloops.so") is None
-    (tmp_path / "libloops.so").write_bytes(b"\x7fELF of another machine")
-    assert loops.loaded(tmp_path / "libloops.so") is None
+    assert loops.loaded(tmp_path / "loops.compiled") is None
+    (tmp_path / "loops.compiled").write_bytes(b"\x7fELF of another machine")
+    assert loops.loaded(tmp_path / "loops.compiled") is None

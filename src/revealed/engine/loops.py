@@ -11,11 +11,12 @@ import ctypes
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
+from zlib import crc32
 
 import numpy as np
 from jaxtyping import Float, Int
 
-_FILE = Path(__file__).with_name("libloops.so")
+_SOURCE, _FILE = Path(__file__).with_suffix(".c"), Path(__file__).with_suffix(".compiled")
 
 _ADDRESS, _SIZE, _NUMBER = ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_double
 _FLOAT64, _INT32, _INT64 = np.dtype(np.float64), np.dtype(np.int32), np.dtype(np.int64)
@@ -39,10 +40,13 @@ class _Answers(ctypes.Structure):
 
 
 def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
-    """Return the compiled loops; None where they were not compiled, or for another machine."""
+    """Return the compiled loops; None where they were not compiled, for another machine, or from another text."""
     try:
         library = ctypes.CDLL(str(file))
-    except OSError:
+        library.source.restype = ctypes.c_uint32
+        if library.source() != crc32(_SOURCE.read_bytes()):
+            return None
+    except (OSError, AttributeError):
         return None
     library.gather.argtypes = [_ADDRESS, _SIZE, _NUMBER, _ADDRESS, _SIZE, _SIZE, _ADDRESS]
     library.weigh.argtypes = [_ADDRESS, _SIZE, _NUMBER, *[_ADDRESS] * 3, *[_SIZE] * 3, *[_ADDRESS] * 3]
