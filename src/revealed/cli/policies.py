@@ -46,7 +46,18 @@ def learn(
     """Learn a policy from what was shown and what came of it.
 
     revealed learn policy.toml shown.csv --out policy.json
-    """
+
+    A policy.toml says what is known, and what the columns of the log are, such as
+
+    \b
+      \\[features]
+      formula = "C(offer) + C(offer):C(device)"
+      \\[log]
+      decision = "visit"
+      action = "offer"
+      reward = "clicked"
+      propensity = "propensity"
+    """  # noqa: D301 - \b is the character by which click leaves lines as they are
     from revealed.report.policy import sections_of_policy
 
     screen = Screen(json)
