@@ -1,5 +1,7 @@
 """Types of decision makers that nobody observes."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -154,6 +156,60 @@ def test_one_type_that_is_two() -> None:
     for kind in range(3):
         np.testing.assert_array_equal(matrix[:, kind, :, kind], wearing().transitions[0].toarray())
     assert matrix.sum() == pytest.approx(18)
+
+
+def climbed(panel: Panel) -> TypesFit:
+    """Return types found from where the types are told apart already."""
+    start = {"asc[mend]": -3.0, "type": 1.0}
+    return UnobservedTypes(NestedFixedPoint(FORMULA, start=start), starts=1, seed=2, tolerance=1e-9).fit(
+        panel, wearing()
+    )
+
+
+def test_a_weight_of_two_is_two_persons_who_chose_alike() -> None:
+    once = mixed(150, 20, 4)
+    twice = np.arange(once.n_observations)[once.person < 40]  # of both types
+    rows = np.concatenate([np.arange(once.n_observations), twice])
+    doubled = replace(
+        once,
+        state=once.state[rows],
+        action=once.action[rows],
+        following=once.following[rows],
+        period=once.period[rows],
+        person=np.concatenate([once.person, once.person[twice] + once.n_persons]),
+        persons=pa.array(range(190)),
+    )
+    weighted = replace(once, weight=np.where(once.person < 40, 2.0, 1.0))
+    several, weighed = climbed(doubled), climbed(weighted)
+    assert weighed.converged
+    assert weighed.log_likelihood == pytest.approx(several.log_likelihood, abs=1e-6)
+    np.testing.assert_allclose(ordered(weighed)[0], ordered(several)[0], rtol=1e-4)
+    assert ordered(weighed)[1] == pytest.approx(ordered(several)[1], rel=1e-4)
+    np.testing.assert_allclose(
+        weighed.fit.standard_errors("classic"), several.fit.standard_errors("classic"), rtol=1e-3
+    )
+    assert abs(ordered(weighed)[1] - ordered(climbed(once))[1]) > 0.01  # so they do count
+
+
+def test_weights_are_relative_to_persons() -> None:
+    once = mixed(150, 20, 4)
+    plain, threefold = climbed(once), climbed(replace(once, weight=np.full(once.n_observations, 3.0)))
+    assert threefold.log_likelihood == pytest.approx(3 * plain.log_likelihood, rel=1e-8)
+    np.testing.assert_allclose(ordered(threefold)[0], ordered(plain)[0], rtol=1e-4)
+    for errors, share in (("classic", np.sqrt(1 / 3)), ("clustered", 1.0)):
+        np.testing.assert_allclose(
+            threefold.fit.standard_errors(errors), share * plain.fit.standard_errors(errors), rtol=1e-3
+        )
+
+
+def test_weights_of_a_persons_choices_are_one_weight(panel: Panel) -> None:
+    weight = np.ones(panel.n_observations)
+    weight[panel.person == 7] = np.arange((panel.person == 7).sum())
+    mixture = UnobservedTypes(NestedFixedPoint(FORMULA))
+    with pytest.raises(SpecificationError, match="choices of person 7 have weights that differ"):
+        mixture.fit(replace(panel, weight=weight), wearing())
+    with pytest.raises(SpecificationError, match="every person has weight zero"):
+        mixture.fit(replace(panel, weight=0 * weight), wearing())
 
 
 def test_what_cannot_be(panel: Panel) -> None:

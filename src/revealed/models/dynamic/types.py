@@ -8,7 +8,8 @@ With :math:`L_{ik}` the likelihood of person :math:`i`'s choices as one of type 
 .. math:: \tau_{ik} = \frac{\pi_k L_{ik}}{\sum_l \pi_l L_{il}}, \qquad \pi_k = \frac1N \sum_i \tau_{ik},
 
 and parameters are estimated with each person counted as of type :math:`k` to the part :math:`\tau_{ik}`, again and
-again. Standard errors are from the information of what was observed (Louis 1982, JRSS B 44(2)).
+again. Standard errors are from the information of what was observed (Louis 1982, JRSS B 44(2)). Where persons have
+weights, sums over them are weighted: a weight of two is two persons who chose alike.
 
 Choices left open: shares do not depend on the state in which a person is first seen, and choices are taken as made
 given that state. Starts are parts drawn at random; the best of several is kept, and how many came near it is told.
@@ -138,12 +139,8 @@ class UnobservedTypes:
         ------
         SpecificationError
             For fewer than two types or one start, states with a column ``type``, a formula that does not use it, or
-            choices with weights.
+            weights that differ among the choices of a person.
         """
-        if panel.weight is not None:
-            raise SpecificationError(
-                "types that nobody observes are of persons, and choices here have weights; read the log without"
-            )
         if self.types < 2 or self.starts < 1:
             raise SpecificationError(f"two types and one start at least, not {self.types} and {self.starts}")
         if TYPE in process.space.columns:
@@ -166,7 +163,7 @@ class UnobservedTypes:
     def _concluded(self, search: _Search, fit: DynamicFit, best: _Climb, near: int) -> TypesFit:
         panel = search.panel
         shares, tau = best.shares, best.posterior
-        covariance, clustered = _covariances(fit, shares, tau)
+        covariance, clustered = _covariances(fit, shares, tau, search.weight)
         k = len(fit.params)
         types = TypeShares(shares, {"classic": covariance, "clustered": clustered}, best.trail[-1])
         ended = "settled" if best.converged else f"NOT settled after {len(best.trail)} rounds"
@@ -231,7 +228,8 @@ class _TypesAgain:
 
     def numbers(self, drawn: Panel, world: DecisionProcess) -> Float[np.ndarray, " size"] | None:
         search = _Search(self.mixture, drawn, world, self.start.fit.linear)
-        posterior, _ = _parts(_by_type(self.start.fit.solution, drawn, self.mixture.types), self.start.shares)
+        likelihood = _by_type(self.start.fit.solution, drawn, self.mixture.types)
+        posterior, _ = _parts(likelihood, self.start.shares, search.weight)
         best = search.climbed(posterior, 0, None, self.start.fit)
         sound = best.converged and best.found.maximum.status.sound
         return np.concatenate([best.found.params, best.shares]) if sound else None
@@ -262,6 +260,7 @@ class _Search:
     read: LinearReward | None = None
 
     def __post_init__(self) -> None:
+        self.weight = _of_persons(self.panel)
         self.wide, self.many = with_types(self.process, self.mixture.types), _copies(self.panel, self.mixture.types)
         if self.read is None:
             self.linear, self.seen = self.mixture.model.bound(self.many, self.wide)
@@ -302,8 +301,8 @@ class _Search:
             counted = posterior
             many, seen = self._weighted(counted)
             found = mixture.model.estimated(many, self.wide, self.linear, seen, near=found)
-            shares = counted.mean(axis=0)
-            posterior, log_likelihood = _parts(_by_type(found.solution, panel, mixture.types), shares)
+            shares = np.average(counted, axis=0, weights=self.weight)
+            posterior, log_likelihood = _parts(_by_type(found.solution, panel, mixture.types), shares, self.weight)
             trail.append(log_likelihood)
             if told is not None:
                 told(number, len(trail), trail[-1])
@@ -318,7 +317,7 @@ class _Search:
         return self.mixture.model.conclude(many, self.wide, linear, seen, climb.found, transitions)
 
     def _weighted(self, parts: Float[np.ndarray, "P types"]) -> tuple[Panel, Seen]:
-        weight = parts[self.panel.person].ravel()
+        weight = (self.weight[:, None] * parts)[self.panel.person].ravel()
         return replace(self.many, weight=weight), self.seen.weighted(weight)
 
 
@@ -352,13 +351,31 @@ def _copies(panel: Panel, types: int) -> Panel:
     )
 
 
+def _of_persons(panel: Panel) -> Float[np.ndarray, " P"]:
+    """Return the weight of each person."""
+    if panel.weight is None:
+        return np.ones(panel.n_persons)
+    weight = np.zeros(panel.n_persons)
+    weight[panel.person] = panel.weight
+    differs = np.flatnonzero(weight[panel.person] != panel.weight)
+    if len(differs):
+        who = panel.persons[int(panel.person[differs[0]])].as_py()
+        raise SpecificationError(
+            f"a type is a person's, and the choices of person {who!r} have weights that differ; give all choices of a "
+            "person one weight, or read the log without"
+        )
+    if not weight.any():
+        raise SpecificationError("every person has weight zero")
+    return weight
+
+
 def _parts(
-    likelihood: Float[np.ndarray, "P types"], shares: Float[np.ndarray, " types"]
+    likelihood: Float[np.ndarray, "P types"], shares: Float[np.ndarray, " types"], weight: Float[np.ndarray, " P"]
 ) -> tuple[Float[np.ndarray, "P types"], float]:
     """Return the probability of each type for each person, and the log-likelihood of all, types unknown."""
     joint = likelihood + np.log(np.maximum(shares, 1e-300))
     of_person = logsumexp(joint, axis=1)
-    return np.exp(joint - of_person[:, None]), float(of_person.sum())
+    return np.exp(joint - of_person[:, None]), float(weight @ of_person)
 
 
 def _by_type(solution: Solution, panel: Panel, types: int) -> Float[np.ndarray, "P types"]:
@@ -371,7 +388,10 @@ def _by_type(solution: Solution, panel: Panel, types: int) -> Float[np.ndarray, 
 
 
 def _covariances(
-    fit: DynamicFit, shares: Float[np.ndarray, " types"], tau: Float[np.ndarray, "P types"]
+    fit: DynamicFit,
+    shares: Float[np.ndarray, " types"],
+    tau: Float[np.ndarray, "P types"],
+    weight: Float[np.ndarray, " P"],
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the covariance of parameters and free shares, by the information of what was observed and clustered."""
     n_persons, types = tau.shape
@@ -381,7 +401,7 @@ def _covariances(
     weighted = np.zeros((n_persons * types, k))
     weighted[who] = scores
     weighted = weighted.reshape(n_persons, types, k)
-    part = np.maximum(tau, 1e-12)[:, :, None]
+    part = (np.maximum(tau, 1e-12) * np.where(weight > 0, weight, 1.0)[:, None])[:, :, None]  # by which scores count
     of_share = np.broadcast_to(
         np.eye(types)[:, :-1] / shares[:, None] - (np.arange(types) == types - 1)[:, None] / shares[-1],
         (n_persons, types, types - 1),
@@ -390,10 +410,11 @@ def _covariances(
     mean = np.einsum("pk,pkj->pj", tau, whole)
     complete = np.zeros((k + types - 1, k + types - 1))
     complete[:k, :k] = fit.evidence.information
-    complete[k:, k:] = n_persons * (np.diag(1 / shares[:-1]) + 1 / shares[-1])
-    missing = np.einsum("pk,pki,pkj->ij", tau, whole, whole) - mean.T @ mean
+    complete[k:, k:] = weight.sum() * (np.diag(1 / shares[:-1]) + 1 / shares[-1])
+    missing = np.einsum("pk,pki,pkj->ij", weight[:, None] * tau, whole, whole) - mean.T @ (weight[:, None] * mean)
     observed = complete - missing
     free = np.concatenate([fit.free, np.ones(types - 1, bool)])
     inverse = np.zeros_like(observed)
     inverse[np.ix_(free, free)] = np.linalg.pinv(observed[np.ix_(free, free)])
+    mean *= weight[:, None]
     return inverse, inverse @ (mean.T @ mean) @ inverse
