@@ -20,6 +20,8 @@ from revealed.answer.offpolicy import (
     evaluate_each,
 )
 from revealed.choices.feedback import Feedback, read_feedback
+from revealed.decide.layout import LayoutSpace, SearchOptions
+from revealed.decide.layout.search import Search
 from revealed.engine import loops
 from revealed.errors import SpecificationError
 from revealed.models.glm.diagonal import DiagonalLearner, DiagonalPosterior
@@ -215,6 +217,21 @@ def test_answers_are_learned_as_by_numpy(link: str) -> None:
     for learner in (compiled, plain):
         learner.learn(index[one], value[one], answers[-1])
     np.testing.assert_allclose(compiled.shift, plain.shift, rtol=1e-9, atol=1e-12)
+
+
+@needs_loops
+@given(sizes=st.lists(st.integers(2, 4), min_size=1, max_size=6), seed=st.integers(0, 2**20), forbidden=st.booleans())
+def test_climbs_end_where_those_of_numpy_do(sizes: list[int], seed: int, forbidden: bool) -> None:
+    slots = {f"s{i}": [f"o{j}" for j in range(size)] for i, size in enumerate(sizes)}
+    apart = [{"s0": "o0", "s1": "o0"}] if forbidden and len(sizes) > 1 else []
+    space, rng = LayoutSpace.of(slots, apart), np.random.default_rng(seed)
+    search = Search(space, SearchOptions(exhaustive_up_to=0, starts=5, rounds=int(rng.integers(1, 6))))
+    pairs = rng.normal(size=(space.n_options,) * 2)
+    pairs = np.triu(pairs, 1) + np.triu(pairs, 1).T
+    unary = rng.normal(size=space.n_options)
+    compiled = search.best(unary, pairs, np.random.default_rng(seed))
+    with without_loops():
+        assert search.best(unary, pairs, np.random.default_rng(seed)) == compiled  # to the last bit
 
 
 @pytest.mark.parametrize("wrong", [50, -51, 2**40])

@@ -224,3 +224,36 @@ LOOP void move(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first
         added_shift[j] = pulled - pull;
     }
 }
+
+/* Climb from several layouts at once: each step takes the best option of one slot given those of the others.
+ *
+ * pull    (n_options, n_options) what two options add to each other
+ * first   (n_slots + 1,) where the options of each slot begin, and the last end
+ * order   (n_slots,) in which slots take their turns; rounds: over all of them, at most
+ * at      (n_starts, n_slots) the option in each slot, moved in place
+ * field   (n_starts, n_options) what each option would add to each layout, kept in step
+ */
+LOOP void climb(const double *restrict pull, ptrdiff_t n_options, const int64_t *restrict first,
+                const int64_t *restrict order, ptrdiff_t n_slots, ptrdiff_t rounds, ptrdiff_t n_starts,
+                int64_t *restrict at, double *restrict field)
+{
+    for (ptrdiff_t start = 0; start < n_starts; start++, at += n_slots, field += n_options) {
+        int moved = 1;
+        for (ptrdiff_t round = 0; round < rounds && moved; round++) {
+            moved = 0;
+            for (ptrdiff_t turn = 0; turn < n_slots; turn++) {
+                const int64_t slot = order[turn], before = at[slot];
+                int64_t best = first[slot];
+                for (int64_t option = best + 1; option < first[slot + 1]; option++)
+                    best = field[option] > field[best] ? option : best;
+                if (best == before)
+                    continue;
+                const double *of_best = pull + best * n_options, *of_before = pull + before * n_options;
+                for (ptrdiff_t option = 0; option < n_options; option++)
+                    field[option] += of_best[option] - of_before[option];
+                at[slot] = best;
+                moved = 1;
+            }
+        }
+    }
+}

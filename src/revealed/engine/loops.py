@@ -53,7 +53,8 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     library.foretell.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
     library.predict.argtypes = [_ADDRESS, _SIZE, _SIZE]
     library.move.argtypes = [_ADDRESS, _SIZE, _SIZE, _NUMBER, _NUMBER]
-    library.move.restype = None
+    library.climb.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
+    library.move.restype = library.climb.restype = None
     return library
 
 
@@ -174,6 +175,40 @@ def foretell(
     given = (_address(each), _step(each, n_rows), _address(rewards), _step(rewards, n_rows), _address(codes))
     found = (_address(expected), _address(of_shown))
     return (expected, of_shown) if LIBRARY.foretell(*given, n_rows, each.shape[1], *found) else None
+
+
+def climb(
+    pull: Float[np.ndarray, "options options"],
+    first: Int[np.ndarray, " ends"],
+    order: Int[np.ndarray, " slots"],
+    rounds: int,
+    at: Int[np.ndarray, "starts slots"],
+    field: Float[np.ndarray, "starts options"],
+) -> bool:
+    """Climb from several layouts at once, in place: each step takes the best option of one slot, given the others.
+
+    Parameters
+    ----------
+    pull : array, shape (options, options)
+        What two options add to each other.
+    first : array of int64, shape (slots + 1,)
+        Where the options of each slot begin, and the last end.
+    order : array of int64, shape (slots,)
+        In which slots take their turns.
+    rounds : int
+        Over all slots, at most.
+    at : array of int64, shape (starts, slots)
+        The option in each slot.
+    field : array, shape (starts, options)
+        What each option would add to each layout.
+    """
+    if LIBRARY is None or not _readable(pull, field):
+        return False
+    if not all(array.dtype == _INT64 and array.flags.c_contiguous for array in (first, order, at)):
+        return False
+    given = (_address(pull), len(pull), _address(first), _address(order), len(order), rounds)
+    LIBRARY.climb(*given, len(at), _address(at), _address(field))
+    return True
 
 
 class Movable:

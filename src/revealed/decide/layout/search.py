@@ -1,4 +1,4 @@
-"""The best layout under given effects: by looking at all, or by climbing. Imports its own room and errors.
+"""The best layout under given effects: by looking at all, or by climbing. Imports its own room and loops.
 
 Looking at all costs little more than writing them down: slots are cut in two halves, a layout is a left half with a
 right half, and what the halves say to each other is one product of matrices.
@@ -17,6 +17,7 @@ from jaxtyping import Float, Int
 
 from revealed.decide.layout.design import Pairs, Unary
 from revealed.decide.layout.space import LayoutSpace, combinations_of
+from revealed.engine import loops
 from revealed.errors import SpecificationError
 
 Method = Literal["exhaustive", "hill climbing"]
@@ -86,7 +87,7 @@ class Search:
         )  # fmt: skip
         if self.method == "exhaustive":
             self._halves = _Halves(space)
-        self._blocks = [(int(o), int(o + s)) for o, s in zip(space.offsets, space.sizes, strict=True)]
+        self._ends = np.append(space.offsets, space.n_options).astype(np.int64)  # of the options of each slot
 
     def best(self, unary: Unary, pairs: Pairs, rng: np.random.Generator) -> Found:
         """Return the best layout.
@@ -118,11 +119,22 @@ class Search:
             largest = 1.0 + float(np.abs(unary).max()) + float(np.abs(pairs).max())
             pull = pairs - (1e3 * len(space.slots) ** 2 * largest) * space.clash
         field = unary + pull[at].sum(axis=1)  # what each option would add to each start
-        order = rng.permutation(len(space.slots)).tolist()
+        order = rng.permutation(len(space.slots))
+        if not loops.climb(pull, self._ends, order, self.options.rounds, at, field):
+            self._climb_by_numpy(pull, order.tolist(), at, field)
+        values = (unary[at] + np.take_along_axis(field, at, axis=1)).sum(axis=1)  # twice: the field counts pairs twice
+        if space.clash is not None:
+            values[~space.allowed(at - space.offsets)] = -np.inf
+        best = at[int(values.argmax())]
+        return best - space.offsets, float(unary[best].sum() + 0.5 * pairs[np.ix_(best, best)].sum())
+
+    def _climb_by_numpy(
+        self, pull: Pairs, order: list[int], at: Int[np.ndarray, "starts slots"], field: Float[np.ndarray, "starts all"]
+    ) -> None:
         for _ in range(self.options.rounds):
             moved = False
             for slot in order:
-                low, high = self._blocks[slot]
+                low, high = self._ends[slot : slot + 2]
                 old, new = at[:, slot], field[:, low:high].argmax(axis=1) + low
                 changed = np.flatnonzero(new != old)
                 if len(changed):
@@ -131,11 +143,6 @@ class Search:
                     moved = True
             if not moved:
                 break
-        values = (unary[at] + np.take_along_axis(field, at, axis=1)).sum(axis=1)  # twice: the field counts pairs twice
-        if space.clash is not None:
-            values[~space.allowed(at - space.offsets)] = -np.inf
-        best = at[int(values.argmax())]
-        return best - space.offsets, float(unary[best].sum() + 0.5 * pairs[np.ix_(best, best)].sum())
 
 
 class _Halves:
