@@ -136,7 +136,8 @@ def main() -> None:
     options = parser.parse_args()
     report.heading(
         "Bandits: decisions and updates a second of CPU time",
-        "20 actions, after 2,000 answers; the best of five blocks in each of some rounds, one thread",
+        "20 actions, after 2,000 answers; one thread",
+        "the best of five blocks in each of some rounds; what takes beyond a minute, in one",
         "shared: one model on 50 features that decision and action have together, all covariances",
         "an action: a model for each action on contexts of the decision, all that these libraries take; 50, as many as",
         "ours has features, or the 9 that are enough for each action alone",

@@ -67,7 +67,11 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5, help="of each estimator in a round")
     options = parser.parse_args()
     title = f"{options.rows:,} rows × {N_ACTIONS} actions"
-    report.heading("Off-policy estimators, ours against obp's", title, "CPU milliseconds, medians; one thread each")
+    report.heading(
+        "Off-policy estimators, ours against obp's",
+        title,
+        "CPU milliseconds, medians of rounds in turn (bootstraps: once); one thread each",
+    )
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "log.npz"
         np.savez(file, allow_pickle=False, **simulated(options.rows))

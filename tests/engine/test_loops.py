@@ -1,6 +1,10 @@
 """Compiled loops against numpy: the same numbers, the same refusals; and everything works without them."""
 
+import copy
+import pickle
+import tracemalloc
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,6 +23,8 @@ from revealed.answer.offpolicy import (
     evaluate,
     evaluate_each,
 )
+from revealed.answer.offpolicy.parts import Parts, Rounds
+from revealed.answer.offpolicy.weights import Plain
 from revealed.choices.feedback import Feedback, read_feedback
 from revealed.decide.layout import LayoutSpace, SearchOptions
 from revealed.decide.layout.search import Search
@@ -94,7 +100,9 @@ def test_a_wrong_cell_is_seen_wherever_it_is(seed: int, n_rows: int, n_actions: 
     wrong = not (np.abs(each.sum(axis=1) - 1) <= TOLERANCE).all() or bool((each < 0).any())
     assert (loops.weigh(each, codes, propensity, reward, TOLERANCE) is None) == wrong
     assert loops.gather(each, codes, TOLERANCE, np.empty(n_rows)) != wrong
-    assert loops.weigh(each, codes, propensity, reward, None) is not None  # looked at before
+    shown = each[np.arange(n_rows), codes]
+    finite = bool(np.isfinite(shown).all() and np.abs(shown).max() < 1e150)
+    assert (loops.weigh(each, codes, propensity, reward, None) is not None) == finite  # rows were looked at before
 
 
 @needs_loops
@@ -144,8 +152,9 @@ def log() -> Feedback:
     """A log of three actions, of 70,000 rows: more than a loop is given at once."""
     rng = np.random.default_rng(3)
     n_rows = 70_000
-    propensity = rng.uniform(0.2, 0.5, n_rows)
-    action = rng.integers(0, 3, n_rows)
+    running = rng.dirichlet(np.full(3, 4.0), n_rows)
+    action = (rng.random((n_rows, 1)) > running.cumsum(axis=1)).sum(axis=1).clip(0, 2)
+    propensity = running[np.arange(n_rows), action]
     reward = (rng.random(n_rows) < 0.1 * (1 + action)).astype(float)
     return read_feedback({"decision": np.arange(n_rows), "action": action, "reward": reward, "propensity": propensity})
 
@@ -175,7 +184,8 @@ def test_estimates_are_those_of_numpy(log: Feedback) -> None:
             assert one.overlap.effective_rewards == pytest.approx(other.overlap.effective_rewards, rel=1e-12)
             assert one.overlap.largest_weight == other.overlap.largest_weight
             assert one.overlap.unseen_share == other.overlap.unseen_share
-            assert one.refused == other.refused
+            assert not one.refused
+            assert not other.refused
 
 
 @pytest.mark.parametrize("wrong", ["sum", "negative", "nan"])
@@ -220,6 +230,84 @@ def test_answers_are_learned_as_by_numpy(link: str) -> None:
 
 
 @needs_loops
+def test_arrays_that_do_not_fit_are_left_to_numpy() -> None:
+    each, codes, propensity, reward = drawn(0, 30, 4)
+    for policy in (each[:7], np.tile(each, (2, 1))):
+        assert loops.weigh(policy, codes, propensity, reward, TOLERANCE) is None
+        assert not loops.gather(policy, codes, TOLERANCE, np.empty(30))
+    assert loops.weigh(each, codes[:7], propensity, reward, TOLERANCE) is None
+    assert loops.weigh(each, codes, propensity[:7], reward, TOLERANCE) is None
+    for rewards in (np.ones((30, 1)), np.ones((30, 3)), np.ones((31, 4)), np.ones((7, 4))):
+        assert loops.foretell(each, rewards, codes, told=False) is None
+
+
+def test_a_policy_asked_about_other_actions_is_refused(log: Feedback) -> None:
+    other = read_feedback(
+        {"decision": range(4), "action": [0, 1, 0, 1], "reward": [0, 1, 1, 0], "propensity": [0.5] * 4}
+    )
+    asked = asked_once(other, np.full((4, 2), 0.5))
+    with pytest.raises(SpecificationError, match="asked about 2 actions, not the 3"):
+        evaluate(log, asked, DirectMethod(), rewards=np.ones((log.n_rows, 3)))
+
+
+@pytest.mark.parametrize("scale", [1e153, 1e160, 1e300])
+def test_rewards_whose_squares_are_too_large_are_refused(log: Feedback, scale: float) -> None:
+    columns = {name: log.table.column(name) for name in ("decision", "action", "propensity")}
+    reward = np.random.default_rng(7).uniform(0.5, 1, log.n_rows) * scale
+    huge, policy = read_feedback({**columns, "reward": reward}), np.full((log.n_rows, 3), 1 / 3)
+    for target in (policy, policy[:, 0], asked_once(huge, policy)):
+        with pytest.raises(SpecificationError, match="larger than a number can be"):
+            evaluate(huge, target, InversePropensity())
+    with pytest.raises(SpecificationError, match="larger than a number can be|not finite"):
+        evaluate(huge, policy, DoublyRobust(), rewards=np.full((log.n_rows, 3), 1e306))
+
+
+def test_propensities_next_to_zero_are_refused_without_a_warning(log: Feedback) -> None:
+    columns = {name: log.table.column(name) for name in ("decision", "action", "reward")}
+    tiny = read_feedback({**columns, "propensity": np.full(log.n_rows, 1e-152)})
+    with pytest.raises(SpecificationError, match="propensity is next to zero"):
+        evaluate(tiny, np.full((log.n_rows, 3), 1 / 3), InversePropensity())
+
+
+def test_what_somebody_made_of_an_estimator_is_asked(log: Feedback) -> None:
+    class Nothing(InversePropensity):
+        def parts(self, rounds: Rounds) -> Parts:
+            return Parts(np.zeros(len(rounds.reward)))
+
+    class Doubled(Plain):
+        def of(self, weight: np.ndarray) -> np.ndarray:
+            return 2 * weight
+
+    policy = np.full((log.n_rows, 3), 1 / 3)
+    assert evaluate(log, policy, Nothing()).value == 0
+    once = evaluate(log, policy, InversePropensity()).value
+    assert evaluate(log, policy, InversePropensity(Doubled())).value == pytest.approx(2 * once)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_what_is_not_read_as_it_lies_is_read_in_small_blocks(asked: bool) -> None:
+    n_rows, rng = 66_000, np.random.default_rng(8)
+    feedback = read_feedback(
+        {
+            "decision": np.arange(n_rows),
+            "action": rng.integers(0, 200, n_rows),
+            "reward": rng.integers(0, 2, n_rows),
+            "propensity": np.full(n_rows, 1 / 200),
+        }
+    )
+    policy = np.full((n_rows, 200), 1 / 200, np.float32)
+    _ = feedback.action_codes, feedback.times_shown
+    tracemalloc.start()
+    if asked:
+        asked_once(feedback, policy)
+    else:
+        evaluate(feedback, policy, InversePropensity())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 20e6  # a block of all rows would be 105 MB
+
+
+@needs_loops
 @given(sizes=st.lists(st.integers(2, 4), min_size=1, max_size=6), seed=st.integers(0, 2**20), forbidden=st.booleans())
 def test_climbs_end_where_those_of_numpy_do(sizes: list[int], seed: int, forbidden: bool) -> None:
     slots = {f"s{i}": [f"o{j}" for j in range(size)] for i, size in enumerate(sizes)}
@@ -232,6 +320,12 @@ def test_climbs_end_where_those_of_numpy_do(sizes: list[int], seed: int, forbidd
     compiled = search.best(unary, pairs, np.random.default_rng(seed))
     with without_loops():
         assert search.best(unary, pairs, np.random.default_rng(seed)) == compiled  # to the last bit
+    unary[-1] = np.nan
+    compiled = search.best(unary, pairs, np.random.default_rng(seed))
+    with without_loops():
+        plain = search.best(unary, pairs, np.random.default_rng(seed))
+    assert compiled.layout == plain.layout
+    assert compiled.value == pytest.approx(plain.value, rel=0, abs=0, nan_ok=True)
 
 
 @pytest.mark.parametrize("wrong", [50, -51, 2**40])
@@ -241,6 +335,44 @@ def test_a_parameter_that_is_none_moves_nothing(wrong: int) -> None:
         with pytest.raises(IndexError):
             learner.learn(np.array([3, wrong]), np.ones(2), 1.0)
         np.testing.assert_array_equal(learner.precision, before)
+
+
+def test_what_does_not_fit_is_refused_and_what_is_read_only_not_moved() -> None:
+    for learner in learners("logit"):
+        with pytest.raises(ValueError, match="broadcast"):
+            learner.learn(np.array([2, 3, 4, 5]), np.ones(2), 1.0)
+        learner.precision.flags.writeable = False
+        before = learner.precision.copy()
+        with pytest.raises(ValueError, match="read-only"):
+            learner.learn(np.array([2]), np.ones(1), 1.0)
+        np.testing.assert_array_equal(learner.precision, before)
+
+
+def test_learners_are_copied_and_kept() -> None:
+    learner, _ = learners("probit")
+    for other in (copy.deepcopy(learner), pickle.loads(pickle.dumps(learner))):
+        other.learn(np.array([2]), np.ones(1), 1.0)
+        assert other.shift[2] != learner.shift[2]
+
+
+def test_threads_may_learn_at_once() -> None:
+    """What they learn of one parameter may be lost, as with numpy; nothing else is touched."""
+    learner, _ = learners("logit")
+    long, short = np.tile(np.arange(40), 200), np.array([41, 42, 41, 42])
+
+    def many() -> None:
+        for _ in range(20):
+            learner.learn_each(long, np.ones(8000), list(range(0, 8001, 40)), [1.0, 0.0] * 100)
+
+    def few() -> None:
+        for _ in range(2000):
+            learner.learn_each(short, np.ones(4), [0, 2, 4], [1.0, 0.0])
+
+    with ThreadPoolExecutor(2) as pool:
+        for done in (pool.submit(many), pool.submit(few)):
+            done.result()
+    assert np.isfinite(learner.precision).all()
+    np.testing.assert_array_equal(learner.precision[43:], np.linspace(0.2, 2, 50)[43:] ** -1)
 
 
 def test_learning_one_by_one_is_learning_at_once() -> None:

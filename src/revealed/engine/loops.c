@@ -11,6 +11,9 @@
 
 #define LOOP __attribute__((visibility("default")))
 
+/* Rows that are added up before their sum joins that of the others. */
+#define FEW 256
+
 /* Of loops that read much there is one more for processors that add four numbers at a time; neither adds and multiplies
  * in one step, so all find the same numbers. */
 #if defined(__x86_64__) && defined(__GLIBC__)
@@ -118,34 +121,41 @@ LOOP WIDE int weigh(const double *restrict each, ptrdiff_t step, double toleranc
     int sound = 1;
     for (ptrdiff_t start = 0; start < n_rows; start += block, sums += 7) {
         const ptrdiff_t stop = start + block < n_rows ? start + block : n_rows;
-        double total = 0.0, square = 0.0, earned = 0.0, earned_square = 0.0, both = 0.0;
-        double largest = 0.0;
+        double found[5] = {0.0}, largest = 0.0;
         ptrdiff_t n_zero = 0;
-        for (ptrdiff_t i = start; i < stop; i++) {
-            const double *row = each + i * step;
-            const size_t code = codes ? (size_t)codes[i] : 0; /* what is below zero is far beyond */
-            if (code >= (size_t)n_actions)
-                return 0;
-            if (tolerance >= 0.0) {
-                ahead(row);
-                sound &= are_probabilities(row, n_actions, tolerance);
+        for (ptrdiff_t from = start; from < stop; from += FEW) { /* few at a time: sums of sums lose fewer digits */
+            const ptrdiff_t to = from + FEW < stop ? from + FEW : stop;
+            double total = 0.0, square = 0.0, earned = 0.0, earned_square = 0.0, both = 0.0;
+            for (ptrdiff_t i = from; i < to; i++) {
+                const double *row = each + i * step;
+                const size_t code = codes ? (size_t)codes[i] : 0; /* what is below zero is far beyond */
+                if (code >= (size_t)n_actions)
+                    return 0;
+                if (tolerance >= 0.0) {
+                    ahead(row);
+                    sound &= are_probabilities(row, n_actions, tolerance);
+                }
+                const double one = row[code] / propensity[i], worth = one * reward[i];
+                if (weight) {
+                    weight[i] = one;
+                    weighted[i] = worth;
+                }
+                total += one;
+                square += one * one;
+                earned += worth;
+                earned_square += worth * worth;
+                both += one * worth;
+                largest = one > largest ? one : largest;
+                n_zero += one == 0.0;
             }
-            const double one = row[code] / propensity[i], worth = one * reward[i];
-            if (weight) {
-                weight[i] = one;
-                weighted[i] = worth;
-            }
-            total += one;
-            square += one * one;
-            earned += worth;
-            earned_square += worth * worth;
-            both += one * worth;
-            largest = one > largest ? one : largest;
-            n_zero += one == 0.0;
+            const double some[5] = {total, square, earned, earned_square, both};
+            for (int k = 0; k < 5; k++)
+                found[k] += some[k];
         }
-        const double found[7] = {total, square, earned, earned_square, both, largest, (double)n_zero};
-        for (int k = 0; k < 7; k++)
+        for (int k = 0; k < 5; k++)
             sums[k] = found[k];
+        sums[5] = largest;
+        sums[6] = (double)n_zero;
     }
     return sound;
 }
@@ -155,12 +165,12 @@ LOOP WIDE int foretell(const double *restrict each, ptrdiff_t step, const double
                   const int32_t *restrict codes, ptrdiff_t n_rows, ptrdiff_t n_actions, double *restrict expected,
                   double *restrict told)
 {
-    int sound = 1;
+    double total = 0.0;
     for (ptrdiff_t i = 0; i < n_rows; i++) {
         const double *foretold = rewards + i * rewards_step;
         ahead(foretold);
         const double mean = product(each + i * step, foretold, n_actions);
-        sound &= mean - mean == 0.0; /* zero times infinity is not finite either: no cell escapes */
+        total += mean;
         expected[i] = mean;
         if (told) {
             if ((size_t)codes[i] >= (size_t)n_actions)
@@ -168,7 +178,7 @@ LOOP WIDE int foretell(const double *restrict each, ptrdiff_t step, const double
             told[i] = foretold[codes[i]];
         }
     }
-    return sound;
+    return total - total == 0.0; /* finite: zero times infinity is not, either, and no cell escapes */
 }
 
 /* Rows of answers, and independent beliefs about n_params parameters that learn from them.
@@ -245,7 +255,8 @@ LOOP void climb(const double *restrict pull, ptrdiff_t n_options, const int64_t 
                 const int64_t slot = order[turn], before = at[slot];
                 int64_t best = first[slot];
                 for (int64_t option = best + 1; option < first[slot + 1]; option++)
-                    best = field[option] > field[best] ? option : best;
+                    if (field[option] > field[best] || (field[option] != field[option] && field[best] == field[best]))
+                        best = option; /* the first that is no number is the largest, as in numpy */
                 if (best == before)
                     continue;
                 const double *of_best = pull + best * n_options, *of_before = pull + before * n_options;

@@ -1,8 +1,9 @@
 """Loops compiled from loops.c, where there was a compiler when the package was installed. Imports no room.
 
-Each returns False, or None, where the library was not compiled, where arrays are of another kind than it reads, or
-where it saw that something is wrong with what they hold: numpy is asked then, which has the words. So everything works
-without the library, two to three times as slowly (docs/design/compiled-loops.md).
+Each returns False, or None, where the library was not compiled, where arrays are of another kind or shape than it
+reads, or where it saw that something is wrong with what they hold: numpy is asked then, which has the words. So
+everything works without the library, if slower (docs/design/compiled-loops.md). Shapes are looked at here, so they
+stand in the docstrings, not in the types.
 """
 
 from __future__ import annotations
@@ -62,8 +63,6 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
 LIBRARY = loaded()
 
 Rows = Float[np.ndarray, " rows"]
-Each = Float[np.ndarray, "rows_or_one actions"]
-EachToo = Float[np.ndarray, "one_or_rows actions"]
 
 
 class WeighedRows(NamedTuple):
@@ -97,7 +96,7 @@ class WeighedRows(NamedTuple):
 
 
 def weigh(
-    each: Each, codes: Int[np.ndarray, " rows"] | None, propensity: Rows, reward: Rows, tolerance: float | None
+    each: np.ndarray, codes: np.ndarray | None, propensity: np.ndarray, reward: np.ndarray, tolerance: float | None
 ) -> WeighedRows | None:
     """Return weights, weighted rewards and their sums, in one pass.
 
@@ -113,14 +112,16 @@ def weigh(
     """
     weight, weighted = np.empty(len(reward)), np.empty(len(reward))
     sums = _weigh(each, codes, propensity, reward, tolerance, len(reward), weight, weighted)
-    return None if sums is None else WeighedRows(weight, weighted, *sums[0].tolist())
+    if sums is None or not np.isfinite(sums).all():  # numpy raises where something overflows
+        return None
+    return WeighedRows(weight, weighted, *sums[0].tolist())
 
 
 def sum_up(
-    each: Each,
-    codes: Int[np.ndarray, " rows"] | None,
-    propensity: Rows,
-    reward: Rows,
+    each: np.ndarray,
+    codes: np.ndarray | None,
+    propensity: np.ndarray,
+    reward: np.ndarray,
     tolerance: float | None,
     block: int,
 ) -> Float[np.ndarray, "blocks 7"] | None:
@@ -139,7 +140,9 @@ def _weigh(
     weighted: np.ndarray | None,
 ) -> np.ndarray | None:
     n_rows = len(reward)
-    if LIBRARY is None or not n_rows or not _readable(each, propensity, reward) or not _whole(codes):
+    if LIBRARY is None or not n_rows or not readable(each, propensity, reward) or not _whole(codes):
+        return None
+    if len(each) not in (1, n_rows) or len(propensity) != n_rows or (codes is not None and len(codes) != n_rows):
         return None
     sums = np.empty((-(-n_rows // block), 7))
     given = (_address(codes), _address(propensity), _address(reward), n_rows, each.shape[1], block)
@@ -148,17 +151,19 @@ def _weigh(
     return sums if sound else None
 
 
-def gather(each: Each, codes: Int[np.ndarray, " rows"], tolerance: float | None, found: Rows) -> bool:
+def gather(each: np.ndarray, codes: np.ndarray, tolerance: float | None, found: np.ndarray) -> bool:
     """Fill ``found`` with the cell of each row that ``codes`` says; for the rest see :func:`weigh`."""
     n_rows = len(found)
-    if LIBRARY is None or not _readable(each, found) or not _whole(codes):
+    if LIBRARY is None or not readable(each, found) or not _whole(codes) or not found.flags.writeable:
+        return False
+    if len(each) not in (1, n_rows) or len(codes) != n_rows:
         return False
     given = (_address(codes), n_rows, each.shape[1], _address(found))
     return bool(LIBRARY.gather(_address(each), _step(each, n_rows), _limit(tolerance), *given))
 
 
 def foretell(
-    each: Each, rewards: EachToo, codes: Int[np.ndarray, " rows"], *, told: bool
+    each: np.ndarray, rewards: np.ndarray, codes: np.ndarray, *, told: bool
 ) -> tuple[Rows, Rows | None] | None:
     """Return rewards averaged over the actions of each row, and, if asked (``told``), that of what was shown.
 
@@ -169,7 +174,9 @@ def foretell(
     codes : array of int32, shape (rows,)
     """
     n_rows = len(codes)
-    if LIBRARY is None or not _readable(each, rewards) or not _whole(codes):
+    if LIBRARY is None or not readable(each, rewards) or not _whole(codes):
+        return None
+    if {len(each), len(rewards)} - {1, n_rows} or each.shape[1] != rewards.shape[1]:
         return None
     expected, of_shown = np.empty(n_rows), np.empty(n_rows) if told else None
     given = (_address(each), _step(each, n_rows), _address(rewards), _step(rewards, n_rows), _address(codes))
@@ -202,7 +209,7 @@ def climb(
     field : array, shape (starts, options)
         What each option would add to each layout.
     """
-    if LIBRARY is None or not _readable(pull, field):
+    if LIBRARY is None or not readable(pull, field) or not (at.flags.writeable and field.flags.writeable):
         return False
     if not all(array.dtype == _INT64 and array.flags.c_contiguous for array in (first, order, at)):
         return False
@@ -211,72 +218,70 @@ def climb(
     return True
 
 
-class Movable:
-    """Independent beliefs about parameters, moved in place; the arrays are held, not copied.
+def learn(
+    tilt: Callable[[float, float, float], tuple[float, float]],
+    precision: np.ndarray,
+    shift: np.ndarray,
+    index: np.ndarray,
+    value: np.ndarray,
+    starts: Sequence[int],
+    answers: Sequence[float],
+) -> tuple[Float[np.ndarray, " cells"], Float[np.ndarray, " cells"]] | None:
+    """Move independent beliefs, in place, by answers one after the other; return what was added, cell by cell.
 
     Parameters
     ----------
+    tilt : callable
+        ``(answer, mean, variance) -> (first, second)``: derivatives of the logarithm of the answer's probability.
     precision, shift : array of float64, shape (K,)
+        The beliefs.
+    index : array of int64, shape (cells,)
+        Parameters, in a row each once.
+    value : array of float64, shape (cells,)
+    starts : sequence of int
+        Where the cells of each row begin, and, at last, end.
+    answers : sequence of float
+
+    Returns
+    -------
+    tuple of array, or None
+        None where something does not fit, before anything was learned.
+
+    Raises
+    ------
+    IndexError
+        If a row touches a parameter that is not there, or ends before it begins; the rows before it are learned.
     """
+    size = len(index)
+    if LIBRARY is None or index.dtype != _INT64 or value.dtype != _FLOAT64:
+        return None
+    if precision.dtype != _FLOAT64 or shift.dtype != _FLOAT64 or len(precision) != len(shift) or len(value) != size:
+        return None
+    if starts[0] < 0 or starts[-1] > size or len(starts) != len(answers) + 1:
+        return None
+    if not (index.flags.c_contiguous and value.flags.c_contiguous):
+        return None
+    added = np.empty((2, size))
+    try:  # there is no such address of what cannot be written, is empty, or does not lie in one piece
+        beliefs, to = [_writable(array) for array in (precision, shift)], _writable(added)
+    except (TypeError, ValueError):
+        return None
+    # One for each call: threads may learn at once.
+    found = _Answers(_address(index), _address(value), *beliefs, len(shift), to, to + added.strides[0])
+    predict, move, place, start = LIBRARY.predict, LIBRARY.move, ctypes.addressof(found), starts[0]
+    for answer, stop in zip(answers, starts[1:], strict=True):
+        if stop < start:
+            raise IndexError("a row ends before it begins")
+        if not predict(place, start, stop):
+            raise IndexError(f"a row touches a parameter that is none of the {len(shift)}")
+        move(place, start, stop, *tilt(answer, found.mean, found.variance))
+        start = stop
+    return added[0], added[1]
 
-    def __init__(self, precision: Float[np.ndarray, " K"], shift: Float[np.ndarray, " K"]) -> None:
-        assert LIBRARY is not None
-        assert _readable(precision, shift)
-        self._held = precision, shift
-        self._answers = _Answers(precision=_address(precision), shift=_address(shift), n_params=len(shift))
-        self._place = ctypes.addressof(self._answers)
 
-    @classmethod
-    def of(cls, precision: Float[np.ndarray, " K"], shift: Float[np.ndarray, " K"]) -> Movable | None:
-        """Return beliefs to be moved by compiled loops; None where there are none."""
-        return None if LIBRARY is None or not _readable(precision, shift) else cls(precision, shift)
-
-    def learn(
-        self,
-        tilt: Callable[[float, float, float], tuple[float, float]],
-        answers: Sequence[float],
-        starts: Sequence[int],
-        index: Int[np.ndarray, " cells"],
-        value: Float[np.ndarray, " cells"],
-    ) -> tuple[Float[np.ndarray, " cells"], Float[np.ndarray, " cells"]] | None:
-        """Learn answers one after the other; return what was added to precision and shift, cell by cell.
-
-        Parameters
-        ----------
-        tilt : callable
-            ``(answer, mean, variance) -> (first, second)``: derivatives of the logarithm of the answer's probability.
-        answers : sequence of float
-        starts : sequence of int
-            Where the cells of each row begin, and, at last, end.
-        index : array of int64, shape (cells,)
-            Parameters, in a row each once.
-        value : array of float64, shape (cells,)
-
-        Returns
-        -------
-        tuple of array, or None
-            None where the arrays are of another kind, before anything was learned.
-
-        Raises
-        ------
-        IndexError
-            If a row touches a parameter that is not there.
-        """
-        if LIBRARY is None or index.dtype != _INT64 or value.dtype != _FLOAT64:
-            return None
-        if not (index.flags.c_contiguous and value.flags.c_contiguous):
-            return None
-        added = np.empty(len(index)), np.empty(len(index))
-        found, place = self._answers, self._place
-        found.index, found.value = _address(index), _address(value)
-        found.added_precision, found.added_shift = (_address(cells) for cells in added)
-        predict, move, start = LIBRARY.predict, LIBRARY.move, starts[0]
-        for answer, stop in zip(answers, starts[1:], strict=True):
-            if not predict(place, start, stop):
-                raise IndexError(f"a row touches a parameter that is none of the {found.n_params}")
-            move(place, start, stop, *tilt(answer, found.mean, found.variance))
-            start = stop
-        return added
+def readable(*arrays: np.ndarray) -> bool:
+    """Return whether loops read these as they lie in memory."""
+    return all(array.dtype == _FLOAT64 and array.flags.c_contiguous for array in arrays)
 
 
 def _address(array: np.ndarray | None) -> int:
@@ -284,10 +289,14 @@ def _address(array: np.ndarray | None) -> int:
     if array is None:
         return 0
     try:
-        # A sixth of the time of what is right for all arrays; typed as a buffer from Python 3.12 on.
-        return ctypes.addressof(_byte_of(array))  # type: ignore[arg-type]
-    except (TypeError, ValueError):  # read-only, or empty
+        return _writable(array)  # a sixth of the time of what is right for all arrays
+    except (TypeError, ValueError):
         return int(array.__array_interface__["data"][0])
+
+
+def _writable(array: np.ndarray) -> int:
+    # Arrays are typed as buffers from Python 3.12 on.
+    return ctypes.addressof(_byte_of(array))  # type: ignore[arg-type]
 
 
 def _step(each: np.ndarray, n_rows: int) -> int:
@@ -297,10 +306,6 @@ def _step(each: np.ndarray, n_rows: int) -> int:
 
 def _limit(tolerance: float | None) -> float:
     return -1.0 if tolerance is None else tolerance
-
-
-def _readable(*arrays: np.ndarray) -> bool:
-    return all(array.dtype == _FLOAT64 and array.flags.c_contiguous for array in arrays)
 
 
 def _whole(codes: np.ndarray | None) -> bool:

@@ -8,7 +8,7 @@ import pytest
 
 from revealed.choices.columns import Columns
 from revealed.choices.log import ChoiceLog
-from revealed.errors import DataError, SpecificationError
+from revealed.errors import DataError
 from revealed.models.dynamic import (
     DecisionProcess,
     DynamicModel,
@@ -147,9 +147,3 @@ def test_a_person_of_weight_three_counts_as_three(model: DynamicModel) -> None:
     np.testing.assert_allclose(fit.params, same.params, rtol=1e-6)
     assert fit.log_likelihood == pytest.approx(same.log_likelihood)
     assert abs(other.params - same.params).max() > 1e-3
-
-
-def test_types_take_no_weights() -> None:
-    panel = Panel.of(log_of(lived(40, 6), weighted=True), LEVELS)
-    with pytest.raises(SpecificationError, match="choices here have weights"):
-        UnobservedTypes(NestedFixedPoint({"a": "0", "b": "asc + type"})).fit(panel, process_of(panel, ONLY))

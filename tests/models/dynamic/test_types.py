@@ -19,7 +19,7 @@ from revealed.models.dynamic import (
     UnobservedTypes,
     solved,
 )
-from revealed.models.dynamic.types import with_types
+from revealed.models.dynamic.types import bootstrapped_types, with_types
 
 FORMULA = {"keep": "x", "mend": "asc + type"}
 TRUTH = {"x": -0.6, "asc[mend]": -3.5, "type": 2.0}
@@ -200,6 +200,22 @@ def test_weights_are_relative_to_persons() -> None:
         np.testing.assert_allclose(
             threefold.fit.standard_errors(errors), share * plain.fit.standard_errors(errors), rtol=1e-3
         )
+
+
+def test_small_weights_settle_where_others_do() -> None:
+    once = mixed(150, 20, 4)
+    plain, small = climbed(once), climbed(replace(once, weight=np.full(once.n_observations, 1e-5)))
+    np.testing.assert_allclose(ordered(small)[0], ordered(plain)[0], rtol=1e-4)
+    assert (small.near_best, len(small.trail)) == (plain.near_best, len(plain.trail))
+
+
+def test_a_draw_without_weighted_persons_is_a_draw_that_failed() -> None:
+    once = mixed(60, 20, 4)
+    few = replace(once, weight=np.where(once.person % 30 == 0, 1.0, 0.0))
+    mixture = UnobservedTypes(NestedFixedPoint(FORMULA, start={"asc[mend]": -3.0, "type": 1.0}), starts=1, most=3)
+    start = mixture.fit(once, wearing())
+    drawn = bootstrapped_types(mixture, few, wearing(), start, draws=12, seed=1)
+    assert drawn.failed > 0
 
 
 def test_weights_of_a_persons_choices_are_one_weight(panel: Panel) -> None:

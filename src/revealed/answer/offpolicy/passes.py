@@ -23,7 +23,7 @@ from revealed.errors import SpecificationError
 #: Cells of the policy's probabilities looked at together (2.5 MiB): fewer cost more calls, more leave the cache.
 _BLOCK_CELLS = 327_680
 
-#: Rows that a compiled loop looks at in one call, when only a few columns have to stay in the cache.
+#: Rows that a compiled loop looks at in one call, where it reads arrays as they lie: a few columns stay in the cache.
 _COMPILED_ROWS = 65_536
 
 
@@ -50,7 +50,7 @@ def rounds_of(
     """
     reward, propensity, binary = feedback.reward, feedback.propensity, feedback.binary
     codes, cells_of = feedback.action_codes, _cells_of(feedback)
-    for rows in blocks(feedback.n_rows, _size(feedback)):
+    for rows in blocks(feedback.n_rows, _size(feedback, target, foretold)):
         if target.logging:
             yield Rounds(reward[rows], np.ones(rows.stop - rows.start), binary=binary)
             continue
@@ -123,7 +123,7 @@ def asked_once(feedback: Feedback, policy: PolicyLike) -> Target:
     if target.sound or target.same or target.logging:
         return target
     gathered, codes, cells_of = np.empty(feedback.n_rows), feedback.action_codes, _cells_of(feedback)
-    for rows in blocks(feedback.n_rows, _size(feedback)):
+    for rows in blocks(feedback.n_rows, _size(feedback, target)):
         if target.shown is not None:
             gathered[rows] = target.shown_on(rows)
             continue
@@ -139,17 +139,22 @@ def _weight(probability: Rows, propensity: Rows) -> Rows:
         return np.asarray(probability / propensity)
 
 
-def _size(feedback: Feedback) -> int:
+def _size(feedback: Feedback, target: Target, foretold: Foretold | None = None) -> int:
     """Return how many rows are looked at together."""
-    if loops.LIBRARY is not None:
+    if loops.LIBRARY is not None and _lies(target.each) and (foretold is None or _lies(getattr(foretold, "each", 0))):
         return _COMPILED_ROWS
     return min(BLOCK_ROWS, max(256, _BLOCK_CELLS // len(feedback.actions)))
+
+
+def _lies(each: object) -> bool:
+    """Return whether an array is read as it lies in memory: nothing is made of a block of it, however wide."""
+    return each is None or (isinstance(each, np.ndarray) and loops.readable(each))
 
 
 def _cells_of(feedback: Feedback) -> Callable[[np.ndarray, np.ndarray], Rows]:
     """Return what finds the cell of what was shown on some rows; a single row stands for all."""
     n_actions = len(feedback.actions)
-    end = _size(feedback) * n_actions
+    end = _COMPILED_ROWS * n_actions
     # In the short kind of the codes where it holds the largest place: twice as fast to add up.
     starts = np.arange(0, end, n_actions, dtype=np.result_type(feedback.action_codes.dtype, np.min_scalar_type(-end)))
 

@@ -172,6 +172,11 @@ def target_of(feedback: Feedback, policy: PolicyLike, kept: Bool[np.ndarray, " a
 
 def _asked_before(feedback: Feedback, target: Target, kept: Bool[np.ndarray, " all_rows"] | None) -> Target:
     """Return what was asked before, of the rows that are judged."""
+    if target.each is not None and target.each.shape[1] != len(feedback.actions):
+        raise SpecificationError(
+            f"the policy was asked about {target.each.shape[1]} actions, not the {len(feedback.actions)} of "
+            f"{feedback.source}; ask it about this log"
+        )
     if target.shown is None:  # the same on every row
         return target
     if len(target.shown) == feedback.n_rows:

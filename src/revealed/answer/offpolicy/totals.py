@@ -152,10 +152,11 @@ class Sums:
     @property
     def sound(self) -> bool:
         """Whether all are finite, and none loses too many digits when it is centred."""
-        return bool(np.isfinite(self.blocks).all()) and all(
-            (self._centred(column, column) >= _LEFT * self.blocks[:, self._PRODUCT[column, column]]).all()
-            for column in self._SUM
-        )
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not sound
+            return bool(np.isfinite(self.blocks).all()) and all(
+                (self._centred(column, column) >= _LEFT * self.blocks[:, self._PRODUCT[column, column]]).all()
+                for column in self._SUM
+            )
 
     @property
     def largest(self) -> float:

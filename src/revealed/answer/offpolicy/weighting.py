@@ -52,7 +52,7 @@ class InversePropensity(Estimator):
     @property
     def summed(self) -> tuple[str, ...]:
         """Weighted rewards, and weights if normalised; none where weights are changed."""
-        if not isinstance(self.weights, Plain):
+        if type(self) is not InversePropensity or type(self.weights) is not Plain:  # what somebody made of it asks rows
             return ()
         return ("weighted", "weight") if self.normalised else ("weighted",)
 

@@ -9,7 +9,8 @@ With :math:`L_{ik}` the likelihood of person :math:`i`'s choices as one of type 
 
 and parameters are estimated with each person counted as of type :math:`k` to the part :math:`\tau_{ik}`, again and
 again. Standard errors are from the information of what was observed (Louis 1982, JRSS B 44(2)). Where persons have
-weights, sums over them are weighted: a weight of two is two persons who chose alike.
+weights, sums over them are weighted: estimates are those of as many persons who chose alike. Clustered errors take the
+weights for a survey's: they do not depend on their scale.
 
 Choices left open: shares do not depend on the state in which a person is first seen, and choices are taken as made
 given that state. Starts are parts drawn at random; the best of several is kept, and how many came near it is told.
@@ -98,7 +99,7 @@ class UnobservedTypes:
     starts : int
     seed : int
     tolerance : float
-        It has settled when a round gains less log-likelihood.
+        It has settled when a round gains less log-likelihood; with weights, less times their mean.
     most : int
         Rounds of a start.
     """
@@ -154,10 +155,12 @@ class UnobservedTypes:
         require_fit(panel, process)
         self.model.require(process)
         search = _Search(self, panel, process)
+        if not search.weight.any():
+            raise SpecificationError("every person has weight zero")
         rng = np.random.default_rng(self.seed)
         starts = [rng.dirichlet(np.full(self.types, 0.5), panel.n_persons) for _ in range(self.starts)]
         best, ends = search.highest(starts, told, checkpoint)
-        near = sum(end > max(ends) - _SAME for end in ends)
+        near = sum(bool(end > max(ends) - _SAME * search.weight.mean()) for end in ends)
         return self._concluded(search, search.fit_of(best, transitions), best, near)
 
     def _concluded(self, search: _Search, fit: DynamicFit, best: _Climb, near: int) -> TypesFit:
@@ -228,6 +231,8 @@ class _TypesAgain:
 
     def numbers(self, drawn: Panel, world: DecisionProcess) -> Float[np.ndarray, " size"] | None:
         search = _Search(self.mixture, drawn, world, self.start.fit.linear)
+        if not search.weight.any():
+            return None
         likelihood = _by_type(self.start.fit.solution, drawn, self.mixture.types)
         posterior, _ = _parts(likelihood, self.start.shares, search.weight)
         best = search.climbed(posterior, 0, None, self.start.fit)
@@ -306,7 +311,8 @@ class _Search:
             trail.append(log_likelihood)
             if told is not None:
                 told(number, len(trail), trail[-1])
-            converged = len(trail) > 1 and trail[-1] - trail[-2] < mixture.tolerance
+            gained = trail[-1] - trail[-2] if len(trail) > 1 else np.inf
+            converged = bool(gained < mixture.tolerance * self.weight.mean())
             if converged or len(trail) >= mixture.most:
                 return _Climb(found, counted, shares, posterior, tuple(trail), converged)
 
@@ -364,8 +370,6 @@ def _of_persons(panel: Panel) -> Float[np.ndarray, " P"]:
             f"a type is a person's, and the choices of person {who!r} have weights that differ; give all choices of a "
             "person one weight, or read the log without"
         )
-    if not weight.any():
-        raise SpecificationError("every person has weight zero")
     return weight
 
 

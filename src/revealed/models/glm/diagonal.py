@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int
 
-from revealed.engine.loops import Movable
+from revealed.engine import loops
 from revealed.errors import EvidenceError, SpecificationError
 from revealed.models.glm.features.rows import Rows
 from revealed.models.glm.full import require_share, require_variances
@@ -192,7 +192,6 @@ class DiagonalLearner:
         self.precision = precision
         self.shift = shift
         self._tilt = tilt_of(link)
-        self._movable = Movable.of(precision, shift)  # None: by numpy
 
     def learn_each(
         self, index: np.ndarray, value: np.ndarray, starts: Sequence[int], answers: Sequence[float]
@@ -209,10 +208,9 @@ class DiagonalLearner:
         answers : sequence of float
             Not checked: :meth:`DiagonalPosterior.learn` does.
         """
-        if self._movable is not None:
-            added = self._movable.learn(self._tilt, answers, starts, index, value)
-            if added is not None:
-                return added
+        added = loops.learn(self._tilt, self.precision, self.shift, index, value, starts, answers)
+        if added is not None:
+            return added
         precision, shift = np.empty(len(index)), np.empty(len(index))
         for i, answer in enumerate(answers):
             cells = slice(starts[i], starts[i + 1])
