@@ -82,6 +82,21 @@ static inline double product(const double *one, const double *other, ptrdiff_t n
     return even[0] + even[1] + (j < n ? one[j] * other[j] : 0.0);
 }
 
+/* Find the probability of what was shown on a row, which is looked at unless tolerance is below 0; NULL where the code
+ * is none. */
+static inline const double *shown_in(const double *row, ptrdiff_t n_actions, double tolerance, const int32_t *code,
+                                     int *sound)
+{
+    const size_t place = code ? (size_t)*code : 0; /* what is below zero is far beyond */
+    if (place >= (size_t)n_actions)
+        return NULL;
+    if (tolerance >= 0.0) {
+        ahead(row);
+        *sound &= are_probabilities(row, n_actions, tolerance);
+    }
+    return row + place;
+}
+
 /* Gather the probability of what was shown, and no more.
  *
  * each       (n_rows, n_actions), the next row `step` cells on (0: one row for all)
@@ -89,19 +104,14 @@ static inline double product(const double *one, const double *other, ptrdiff_t n
  * codes      (n_rows,) what was shown; NULL: the first cell
  */
 LOOP WIDE int gather(const double *restrict each, ptrdiff_t step, double tolerance, const int32_t *restrict codes,
-                ptrdiff_t n_rows, ptrdiff_t n_actions, double *restrict found)
+                     ptrdiff_t n_rows, ptrdiff_t n_actions, double *restrict found)
 {
     int sound = 1;
     for (ptrdiff_t i = 0; i < n_rows; i++) {
-        const double *row = each + i * step;
-        const size_t code = codes ? (size_t)codes[i] : 0; /* what is below zero is far beyond */
-        if (code >= (size_t)n_actions)
+        const double *shown = shown_in(each + i * step, n_actions, tolerance, codes ? codes + i : NULL, &sound);
+        if (!shown)
             return 0;
-        if (tolerance >= 0.0) {
-            ahead(row);
-            sound &= are_probabilities(row, n_actions, tolerance);
-        }
-        found[i] = row[code];
+        found[i] = *shown;
     }
     return sound;
 }
@@ -127,15 +137,10 @@ LOOP WIDE int weigh(const double *restrict each, ptrdiff_t step, double toleranc
             const ptrdiff_t to = from + FEW < stop ? from + FEW : stop;
             double total = 0.0, square = 0.0, earned = 0.0, earned_square = 0.0, both = 0.0;
             for (ptrdiff_t i = from; i < to; i++) {
-                const double *row = each + i * step;
-                const size_t code = codes ? (size_t)codes[i] : 0; /* what is below zero is far beyond */
-                if (code >= (size_t)n_actions)
+                const double *shown = shown_in(each + i * step, n_actions, tolerance, codes ? codes + i : NULL, &sound);
+                if (!shown)
                     return 0;
-                if (tolerance >= 0.0) {
-                    ahead(row);
-                    sound &= are_probabilities(row, n_actions, tolerance);
-                }
-                const double one = row[code] / propensity[i], worth = one * reward[i];
+                const double one = *shown / propensity[i], worth = one * reward[i];
                 if (weight) {
                     weight[i] = one;
                     weighted[i] = worth;

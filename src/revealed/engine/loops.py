@@ -111,7 +111,7 @@ def weigh(
         How far the sum of a row may be from one; None where rows were looked at before.
     """
     weight, weighted = np.empty(len(reward)), np.empty(len(reward))
-    sums = _weigh(each, codes, propensity, reward, tolerance, len(reward), weight, weighted)
+    sums = sum_up(each, codes, propensity, reward, tolerance, len(reward), (weight, weighted))
     if sums is None or not np.isfinite(sums).all():  # numpy raises where something overflows
         return None
     return WeighedRows(weight, weighted, *sums[0].tolist())
@@ -124,29 +124,20 @@ def sum_up(
     reward: np.ndarray,
     tolerance: float | None,
     block: int,
+    into: tuple[np.ndarray | None, np.ndarray | None] = (None, None),
 ) -> Float[np.ndarray, "blocks 7"] | None:
-    """Return the sums of :func:`weigh`, in its order, of each ``block`` rows; no array as long as the log is made."""
-    return _weigh(each, codes, propensity, reward, tolerance, block, None, None)
+    """Return the sums of :func:`weigh`, in its order, of each ``block`` rows.
 
-
-def _weigh(
-    each: np.ndarray,
-    codes: np.ndarray | None,
-    propensity: np.ndarray,
-    reward: np.ndarray,
-    tolerance: float | None,
-    block: int,
-    weight: np.ndarray | None,
-    weighted: np.ndarray | None,
-) -> np.ndarray | None:
+    No array as long as the log is made, unless weights and weighted rewards are to be put ``into`` two.
+    """
     n_rows = len(reward)
-    if LIBRARY is None or not n_rows or not readable(each, propensity, reward) or not _whole(codes):
+    if LIBRARY is None or not n_rows or len(propensity) != n_rows:
         return None
-    if len(each) not in (1, n_rows) or len(propensity) != n_rows or (codes is not None and len(codes) != n_rows):
+    if not readable(each, propensity, reward) or not _fit(n_rows, codes, each):
         return None
     sums = np.empty((-(-n_rows // block), 7))
     given = (_address(codes), _address(propensity), _address(reward), n_rows, each.shape[1], block)
-    found = (_address(weight), _address(weighted), _address(sums))
+    found = (*map(_address, into), _address(sums))
     sound = LIBRARY.weigh(_address(each), _step(each, n_rows), _limit(tolerance), *given, *found)
     return sums if sound else None
 
@@ -154,9 +145,7 @@ def _weigh(
 def gather(each: np.ndarray, codes: np.ndarray, tolerance: float | None, found: np.ndarray) -> bool:
     """Fill ``found`` with the cell of each row that ``codes`` says; for the rest see :func:`weigh`."""
     n_rows = len(found)
-    if LIBRARY is None or not readable(each, found) or not _whole(codes) or not found.flags.writeable:
-        return False
-    if len(each) not in (1, n_rows) or len(codes) != n_rows:
+    if LIBRARY is None or not readable(each, found) or not found.flags.writeable or not _fit(n_rows, codes, each):
         return False
     given = (_address(codes), n_rows, each.shape[1], _address(found))
     return bool(LIBRARY.gather(_address(each), _step(each, n_rows), _limit(tolerance), *given))
@@ -174,9 +163,9 @@ def foretell(
     codes : array of int32, shape (rows,)
     """
     n_rows = len(codes)
-    if LIBRARY is None or not readable(each, rewards) or not _whole(codes):
+    if LIBRARY is None or not readable(each, rewards) or not _fit(n_rows, codes, each, rewards):
         return None
-    if {len(each), len(rewards)} - {1, n_rows} or each.shape[1] != rewards.shape[1]:
+    if each.shape[1] != rewards.shape[1]:
         return None
     expected, of_shown = np.empty(n_rows), np.empty(n_rows) if told else None
     given = (_address(each), _step(each, n_rows), _address(rewards), _step(rewards, n_rows), _address(codes))
@@ -308,5 +297,8 @@ def _limit(tolerance: float | None) -> float:
     return -1.0 if tolerance is None else tolerance
 
 
-def _whole(codes: np.ndarray | None) -> bool:
-    return codes is None or (codes.dtype == _INT32 and codes.flags.c_contiguous)
+def _fit(n_rows: int, codes: np.ndarray | None, *each: np.ndarray) -> bool:
+    """Return whether codes are of so many rows, and arrays of as many, or of one for all."""
+    if codes is not None and (codes.dtype != _INT32 or not codes.flags.c_contiguous or len(codes) != n_rows):
+        return False
+    return all(len(one) in (1, n_rows) for one in each)

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from revealed.answer.offpolicy.parts import Rounds, Rows
-from revealed.answer.offpolicy.rewards import Foretold
+from revealed.answer.offpolicy.rewards import Foretold, Given
 from revealed.answer.offpolicy.target import PolicyLike, Target, target_of
 from revealed.answer.offpolicy.totals import BLOCK_ROWS, Sums, blocks
 from revealed.choices.feedback import Feedback
@@ -141,14 +141,11 @@ def _weight(probability: Rows, propensity: Rows) -> Rows:
 
 def _size(feedback: Feedback, target: Target, foretold: Foretold | None = None) -> int:
     """Return how many rows are looked at together."""
-    if loops.LIBRARY is not None and _lies(target.each) and (foretold is None or _lies(getattr(foretold, "each", 0))):
+    # Of what loops read as it lies in memory no block is made, however wide; a model makes each block.
+    read = [each for each in (target.each, foretold.each if isinstance(foretold, Given) else None) if each is not None]
+    if loops.LIBRARY is not None and isinstance(foretold, Given | None) and loops.readable(*read):
         return _COMPILED_ROWS
     return min(BLOCK_ROWS, max(256, _BLOCK_CELLS // len(feedback.actions)))
-
-
-def _lies(each: object) -> bool:
-    """Return whether an array is read as it lies in memory: nothing is made of a block of it, however wide."""
-    return each is None or (isinstance(each, np.ndarray) and loops.readable(each))
 
 
 def _cells_of(feedback: Feedback) -> Callable[[np.ndarray, np.ndarray], Rows]:
