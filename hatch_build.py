@@ -36,8 +36,9 @@ class CompiledLoops(BuildHookInterface):  # type: ignore[type-arg]
             "-fPIC",
             "-shared",
             "-fvisibility=hidden",
+            "-Wno-psabi",
         ]
-        command = [*compiler, *options, "-o", str(library), str(Path(self.root, SOURCE))]
+        command = [*compiler, *options, "-o", str(library), str(Path(self.root, SOURCE)), "-lm"]
         try:
             subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603  (a compiler of theirs)
         except (OSError, subprocess.CalledProcessError) as error:

@@ -125,6 +125,18 @@ def test_what_is_foretold(
 
 
 @needs_loops
+@given(**shapes, n_matrices=st.integers(0, 5))
+def test_products(seed: int, n_rows: int, n_actions: int, n_matrices: int) -> None:
+    rng = np.random.default_rng(seed)
+    each, vectors = rng.normal(size=(n_matrices, n_rows, n_actions)), rng.normal(size=(n_matrices, n_actions))
+    found = loops.products(each, vectors)
+    assert found is not None
+    np.testing.assert_allclose(found, np.einsum("irc,ic->ir", each, vectors), rtol=1e-12, atol=1e-12)
+    assert loops.products(each.astype(np.float32), vectors) is None
+    assert loops.products(each, vectors[:, :-1]) is None
+
+
+@needs_loops
 def test_codes_that_are_none_read_nothing() -> None:
     each, codes, propensity, reward = drawn(0, 30, 4)
     for wrong in (-1, 4, 2**31 - 1):
@@ -227,6 +239,21 @@ def test_answers_are_learned_as_by_numpy(link: str) -> None:
     for learner in (compiled, plain):
         learner.learn(index[one], value[one], answers[-1])
     np.testing.assert_allclose(compiled.shift, plain.shift, rtol=1e-9, atol=1e-12)
+
+
+@needs_loops
+@pytest.mark.parametrize("link", ["logit", "probit"])
+@given(mean=st.floats(-1e4, 1e4), log_variance=st.floats(-12, 12), answer=st.sampled_from([0.0, 1.0]))
+def test_an_answer_however_sure_or_surprising_says_what_numpy_says(
+    link: str, mean: float, log_variance: float, answer: float
+) -> None:
+    prior = DiagonalPosterior.independent(np.array([mean]), np.array([10.0**log_variance]))
+    compiled, plain = prior.learner(link_named(link)), prior.learner(link_named(link))
+    row = np.array([0]), np.ones(1), answer
+    found = compiled.learn(*row)
+    with without_loops():
+        np.testing.assert_allclose(found, plain.learn(*row), rtol=1e-9, atol=1e-12 * (1 + 10.0**-log_variance))
+    np.testing.assert_allclose(compiled.shift, plain.shift, rtol=1e-12)
 
 
 @needs_loops

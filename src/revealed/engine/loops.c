@@ -6,13 +6,14 @@
  * has seen that something is wrong, and the counterpart finds the words.
  */
 
+#include <math.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define LOOP __attribute__((visibility("default")))
 
-/* Rows that are added up before their sum joins that of the others. */
-#define FEW 256
+/* Rows whose cells are looked at before they are added up: few enough that both find work while memory is read. */
+#define FEW 32
 
 /* Of loops that read much there is one more for processors that add four numbers at a time; neither adds and multiplies
  * in one step, so all find the same numbers. */
@@ -25,76 +26,94 @@
 /* The checksum of this text: of another text than the one beside it, loops are not used. */
 LOOP uint32_t source(void) { return SOURCE; }
 
-/* Two numbers at a time, which every processor of 64 bits can; sums run in two such lanes, as one waits for itself. */
-typedef double pair __attribute__((vector_size(16), aligned(8), may_alias));
-typedef int64_t bits __attribute__((vector_size(16)));
+/* Four numbers at a time; where a processor has room for two, the compiler takes two turns, and the sums are the same. */
+typedef double four __attribute__((vector_size(32), aligned(8), may_alias));
+typedef int64_t bits __attribute__((vector_size(32), aligned(8), may_alias));
 
-static inline pair at(const double *cell) { return *(const pair *)cell; }
+#define INLINE static inline __attribute__((always_inline))
 
-/* Cells that are asked for ahead of time, some 5 kB: alone the processor reads on too late. Past the end it is no harm. */
-static inline void ahead(const double *cell)
+INLINE four at(const double *cell) { return *(const four *)cell; }
+INLINE double sum_of(four each) { return (each[0] + each[1]) + (each[2] + each[3]); }
+INLINE int any(bits each) { return ((each[0] | each[1]) | (each[2] | each[3])) != 0; }
+
+/* Cells that are asked for ahead of time, some 10 kB: alone the processor reads on too late. Past the end no harm. */
+INLINE void ahead(const double *cell)
 {
-    const char *place = (const char *)((uintptr_t)cell + 640 * sizeof(double));
-    __builtin_prefetch(place);
-    __builtin_prefetch(place + 64);
+    __builtin_prefetch((const char *)((uintptr_t)cell + 1280 * sizeof(double)));
 }
 
-/* Whether a row sums to one and has no cell below zero. Signs are seen in their bits: a zero of negative sign, too,
- * is left for the counterpart to look at. */
-static inline int are_probabilities(const double *row, ptrdiff_t n, double tolerance)
+/* The last four cells of a row of n, those masked that are among its first fours. */
+INLINE bits past_fours(ptrdiff_t n)
 {
-    pair even = {0.0, 0.0}, odd = {0.0, 0.0};
-    bits signs = {0, 0};
+    static const int64_t masks[7] = {0, 0, 0, 0, -1, -1, -1};
+    return *(const bits *)(masks + (n & 3));
+}
+
+/* Add up a row, and gather the signs of its cells: a zero of negative sign, too, is left for the counterpart. */
+INLINE double sum_of_row(const double *row, ptrdiff_t n, bits *signs)
+{
+    if (n < 4) {
+        double sum = 0.0;
+        for (ptrdiff_t j = 0; j < n; j++) {
+            const four cell = {row[j]};
+            sum += row[j];
+            *signs |= (bits)cell;
+        }
+        return sum;
+    }
+    four sum = at(row);
+    *signs |= (bits)sum;
+    for (ptrdiff_t j = 4; j + 3 < n; j += 4) {
+        sum += at(row + j);
+        *signs |= (bits)at(row + j);
+    }
+    const bits last = (bits)at(row + n - 4);
+    *signs |= last;
+    return sum_of(sum + (four)(last & past_fours(n)));
+}
+
+/* The product of two vectors, of which the first is long: it is asked for ahead of time. */
+INLINE double product(const double *one, const double *other, ptrdiff_t n)
+{
+    if (n < 4) {
+        double sum = 0.0;
+        for (ptrdiff_t j = 0; j < n; j++)
+            sum += one[j] * other[j];
+        return sum;
+    }
+    four even = {0.0}, odd = {0.0}; /* in turns, as a sum waits for itself */
     ptrdiff_t j = 0;
-    for (; j + 3 < n; j += 4) {
-        even += at(row + j);
-        odd += at(row + j + 2);
-        signs |= (bits)at(row + j) | (bits)at(row + j + 2);
+    for (; j + 7 < n; j += 8) {
+        ahead(one + j);
+        even += at(one + j) * at(other + j);
+        odd += at(one + j + 4) * at(other + j + 4);
     }
-    if (j + 1 < n) {
-        even += at(row + j);
-        signs |= (bits)at(row + j);
-        j += 2;
-    }
-    if (j < n) {
-        const pair last = {row[j], 0.0};
-        odd += last;
-        signs |= (bits)last;
-    }
-    even += odd;
-    const double off = even[0] + even[1] - 1.0;
-    return (off <= tolerance) & (off >= -tolerance) & ((signs[0] | signs[1]) >= 0); /* not a number fails too */
+    if (j + 3 < n)
+        even += at(one + j) * at(other + j);
+    const bits last = (bits)(at(one + n - 4) * at(other + n - 4));
+    return sum_of(even + odd + (four)(last & past_fours(n)));
 }
 
-static inline double product(const double *one, const double *other, ptrdiff_t n)
+/* Gather the probability of what was shown on some rows, which are looked at unless tolerance is below 0. Tells whether
+ * each sums to one, has no cell below zero, and has what was shown. */
+INLINE int shown_on(const double *each, ptrdiff_t step, double tolerance, const int32_t *codes, ptrdiff_t n_rows,
+                    ptrdiff_t n_actions, double *found)
 {
-    pair even = {0.0, 0.0}, odd = {0.0, 0.0};
-    ptrdiff_t j = 0;
-    for (; j + 3 < n; j += 4) {
-        even += at(one + j) * at(other + j);
-        odd += at(one + j + 2) * at(other + j + 2);
+    bits signs = {0};
+    int sound = 1;
+    for (ptrdiff_t i = 0; i < n_rows; i++, each += step) {
+        const size_t place = codes ? (size_t)codes[i] : 0; /* what is below zero is far beyond */
+        if (place >= (size_t)n_actions)
+            return 0;
+        found[i] = each[place];
+        if (tolerance >= 0.0) {
+            ahead(each);
+            ahead(each + 8);
+            const double off = sum_of_row(each, n_actions, &signs) - 1.0;
+            sound &= (off <= tolerance) & (off >= -tolerance); /* not a number fails too */
+        }
     }
-    if (j + 1 < n) {
-        even += at(one + j) * at(other + j);
-        j += 2;
-    }
-    even += odd;
-    return even[0] + even[1] + (j < n ? one[j] * other[j] : 0.0);
-}
-
-/* Find the probability of what was shown on a row, which is looked at unless tolerance is below 0; NULL where the code
- * is none. */
-static inline const double *shown_in(const double *row, ptrdiff_t n_actions, double tolerance, const int32_t *code,
-                                     int *sound)
-{
-    const size_t place = code ? (size_t)*code : 0; /* what is below zero is far beyond */
-    if (place >= (size_t)n_actions)
-        return NULL;
-    if (tolerance >= 0.0) {
-        ahead(row);
-        *sound &= are_probabilities(row, n_actions, tolerance);
-    }
-    return row + place;
+    return sound & !any(signs < 0);
 }
 
 /* Gather the probability of what was shown, and no more.
@@ -106,14 +125,41 @@ static inline const double *shown_in(const double *row, ptrdiff_t n_actions, dou
 LOOP WIDE int gather(const double *restrict each, ptrdiff_t step, double tolerance, const int32_t *restrict codes,
                      ptrdiff_t n_rows, ptrdiff_t n_actions, double *restrict found)
 {
-    int sound = 1;
-    for (ptrdiff_t i = 0; i < n_rows; i++) {
-        const double *shown = shown_in(each + i * step, n_actions, tolerance, codes ? codes + i : NULL, &sound);
-        if (!shown)
-            return 0;
-        found[i] = *shown;
-    }
-    return sound;
+    return shown_on(each, step, tolerance, codes, n_rows, n_actions, found);
+}
+
+/* Of some rows, in four lanes. */
+struct sums {
+    four weight, square, earned, earned_square, both, largest;
+    bits n_not_zero;
+};
+
+INLINE four larger(four one, four other)
+{
+    const bits more = one > other;
+    return (four)((more & (bits)one) | (~more & (bits)other));
+}
+
+INLINE void add_up(struct sums *to, four weight, four earned)
+{
+    to->weight += weight;
+    to->square += weight * weight;
+    to->earned += earned;
+    to->earned_square += earned * earned;
+    to->both += weight * earned;
+    to->largest = larger(weight, to->largest);
+    to->n_not_zero -= weight != 0.0;
+}
+
+INLINE void merge(struct sums *to, const struct sums *some)
+{
+    to->weight += some->weight;
+    to->square += some->square;
+    to->earned += some->earned;
+    to->earned_square += some->earned_square;
+    to->both += some->both;
+    to->largest = larger(some->largest, to->largest);
+    to->n_not_zero += some->n_not_zero;
 }
 
 /* The same, divided by the propensity: the weight of each row; times the reward; and what these add up to.
@@ -128,41 +174,45 @@ LOOP WIDE int weigh(const double *restrict each, ptrdiff_t step, double toleranc
                     ptrdiff_t n_actions, ptrdiff_t block, double *restrict weight, double *restrict weighted,
                     double *restrict sums)
 {
-    int sound = 1;
     for (ptrdiff_t start = 0; start < n_rows; start += block, sums += 7) {
         const ptrdiff_t stop = start + block < n_rows ? start + block : n_rows;
-        double found[5] = {0.0}, largest = 0.0;
-        ptrdiff_t n_zero = 0;
-        for (ptrdiff_t from = start; from < stop; from += FEW) { /* few at a time: sums of sums lose fewer digits */
-            const ptrdiff_t to = from + FEW < stop ? from + FEW : stop;
-            double total = 0.0, square = 0.0, earned = 0.0, earned_square = 0.0, both = 0.0;
-            for (ptrdiff_t i = from; i < to; i++) {
-                const double *shown = shown_in(each + i * step, n_actions, tolerance, codes ? codes + i : NULL, &sound);
-                if (!shown)
-                    return 0;
-                const double one = *shown / propensity[i], worth = one * reward[i];
+        struct sums found = {{0.0}};
+        for (ptrdiff_t from = start; from < stop; from += FEW) {
+            const ptrdiff_t n = from + FEW < stop ? FEW : stop - from;
+            struct sums some = {{0.0}}; /* of few at a time: sums of sums lose fewer digits */
+            double shown[FEW];
+            if (!shown_on(each + from * step, step, tolerance, codes ? codes + from : NULL, n, n_actions, shown))
+                return 0;
+            ptrdiff_t i = 0;
+            for (; i + 3 < n; i += 4) {
+                const four one = at(shown + i) / at(propensity + from + i), worth = one * at(reward + from + i);
+                add_up(&some, one, worth);
                 if (weight) {
-                    weight[i] = one;
-                    weighted[i] = worth;
+                    *(four *)(weight + from + i) = one;
+                    *(four *)(weighted + from + i) = worth;
                 }
-                total += one;
-                square += one * one;
-                earned += worth;
-                earned_square += worth * worth;
-                both += one * worth;
-                largest = one > largest ? one : largest;
-                n_zero += one == 0.0;
             }
-            const double some[5] = {total, square, earned, earned_square, both};
-            for (int k = 0; k < 5; k++)
-                found[k] += some[k];
+            for (; i < n; i++) {
+                const four one = {shown[i] / propensity[from + i]}, worth = {one[0] * reward[from + i]};
+                add_up(&some, one, worth);
+                if (weight) {
+                    weight[from + i] = one[0];
+                    weighted[from + i] = worth[0];
+                }
+            }
+            merge(&found, &some);
         }
+        const four each_sum[5] = {found.weight, found.square, found.earned, found.earned_square, found.both};
         for (int k = 0; k < 5; k++)
-            sums[k] = found[k];
-        sums[5] = largest;
-        sums[6] = (double)n_zero;
+            sums[k] = sum_of(each_sum[k]);
+        sums[5] = 0.0;
+        sums[6] = (double)(stop - start);
+        for (int lane = 0; lane < 4; lane++) {
+            sums[5] = found.largest[lane] > sums[5] ? found.largest[lane] : sums[5];
+            sums[6] -= (double)found.n_not_zero[lane];
+        }
     }
-    return sound;
+    return 1;
 }
 
 /* What a model foretells, averaged by the policy, and of what was shown (told; NULL: not asked). */
@@ -174,7 +224,7 @@ LOOP WIDE int foretell(const double *restrict each, ptrdiff_t step, const double
     for (ptrdiff_t i = 0; i < n_rows; i++) {
         const double *foretold = rewards + i * rewards_step;
         ahead(foretold);
-        const double mean = product(each + i * step, foretold, n_actions);
+        const double mean = product(foretold, each + i * step, n_actions);
         total += mean;
         expected[i] = mean;
         if (told) {
@@ -184,6 +234,15 @@ LOOP WIDE int foretell(const double *restrict each, ptrdiff_t step, const double
         }
     }
     return total - total == 0.0; /* finite: zero times infinity is not, either, and no cell escapes */
+}
+
+/* Multiply the rows of each of several matrices by a vector of its own. */
+LOOP WIDE void products(const double *restrict each, const double *restrict vectors, ptrdiff_t n_matrices,
+                        ptrdiff_t n_rows, ptrdiff_t n_columns, double *restrict found)
+{
+    for (ptrdiff_t i = 0; i < n_matrices; i++, vectors += n_columns)
+        for (ptrdiff_t row = 0; row < n_rows; row++, each += n_columns)
+            *found++ = product(each, vectors, n_columns);
 }
 
 /* Rows of answers, and independent beliefs about n_params parameters that learn from them.
@@ -238,6 +297,48 @@ LOOP void move(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first
         added_precision[j] = after - before;
         added_shift[j] = pulled - pull;
     }
+}
+
+/* What an answer of yes (else no) says of a linear predictor of which N(mean, variance) is believed: the numbers, and the
+ * steps to them, of models/glm/tilt.py, which says why they are right. */
+enum { PROBIT = 1, LOGIT = 2 };
+
+static void probit(double sign, double mean, double variance, double *first, double *second)
+{
+    const double spread = sqrt(1 + variance), t = sign * mean / spread;
+    const double below = t > -25 ? 0.5 * erfc(-t * M_SQRT1_2) : 0.0;
+    const double ratio =
+        below != 0.0 ? exp(-0.5 * t * t) / (sqrt(2 * M_PI) * below) : -t + 1 / (-t + 2 / (-t + 3 / -t));
+    *first = sign * ratio / spread;
+    *second = ratio * (ratio + t) / (1 + variance);
+}
+
+static void logit(double sign, double mean, double variance, double *first, double *second)
+{
+    mean *= sign;
+    double at = mean < 0.0 ? 0.0 : mean, missing = 0.0, curvature = 0.0, step = 1.0;
+    for (int turn = 0; turn <= 100; turn++) {
+        missing = at < 700 ? 1 / (1 + exp(at)) : 0.0;
+        curvature = missing * (1 - missing);
+        if (turn == 100 || (-1e-5 < step && step < 1e-5))
+            break;
+        step = (variance * missing - (at - mean)) / (1 + variance * curvature);
+        at += step;
+    }
+    const double left = 1 + variance * curvature;
+    *first = sign * (missing + curvature * (at - mean)) / left;
+    *second = curvature / left;
+}
+
+/* Predict, look what the answer says, and move. 0 where something is wrong: nothing was moved. */
+LOOP int learn(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, double answer)
+{
+    if (!predict(it, start, stop) || !(it->variance > -1.0))
+        return 0;
+    double first, second;
+    (link == PROBIT ? probit : logit)(answer != 0.0 ? 1.0 : -1.0, it->mean, it->variance, &first, &second);
+    move(it, start, stop, first, second);
+    return 1;
 }
 
 /* Climb from several layouts at once: each step takes the best option of one slot given those of the others.

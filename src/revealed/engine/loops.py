@@ -53,11 +53,16 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     library.weigh.argtypes = [_ADDRESS, _SIZE, _NUMBER, *[_ADDRESS] * 3, *[_SIZE] * 3, *[_ADDRESS] * 3]
     library.foretell.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
     library.predict.argtypes = [_ADDRESS, _SIZE, _SIZE]
+    library.learn.argtypes = [_ADDRESS, ctypes.c_int, _SIZE, _SIZE, _NUMBER]
     library.move.argtypes = [_ADDRESS, _SIZE, _SIZE, _NUMBER, _NUMBER]
     library.climb.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
-    library.move.restype = library.climb.restype = None
+    library.products.argtypes = [_ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS]
+    library.move.restype = library.climb.restype = library.products.restype = None
     return library
 
+
+#: As in loops.c.
+_LINKS = {"probit": 1, "logit": 2}
 
 #: None where there is none.
 LIBRARY = loaded()
@@ -173,6 +178,21 @@ def foretell(
     return (expected, of_shown) if LIBRARY.foretell(*given, n_rows, each.shape[1], *found) else None
 
 
+def products(each: np.ndarray, vectors: np.ndarray) -> Float[np.ndarray, "matrices rows"] | None:
+    """Return each matrix times its own vector.
+
+    Parameters
+    ----------
+    each : array, shape (matrices, rows, columns)
+    vectors : array, shape (matrices, columns)
+    """
+    if LIBRARY is None or not readable(each, vectors) or vectors.shape != (len(each), each.shape[2]):
+        return None
+    found = np.empty(each.shape[:2])
+    LIBRARY.products(_address(each), _address(vectors), *each.shape, _address(found))
+    return found
+
+
 def climb(
     pull: Float[np.ndarray, "options options"],
     first: Int[np.ndarray, " ends"],
@@ -208,6 +228,7 @@ def climb(
 
 
 def learn(
+    link: str,
     tilt: Callable[[float, float, float], tuple[float, float]],
     precision: np.ndarray,
     shift: np.ndarray,
@@ -220,6 +241,8 @@ def learn(
 
     Parameters
     ----------
+    link : str
+        Answers of "probit" and "logit" are learned without a call of ``tilt``.
     tilt : callable
         ``(answer, mean, variance) -> (first, second)``: derivatives of the logarithm of the answer's probability.
     precision, shift : array of float64, shape (K,)
@@ -257,13 +280,14 @@ def learn(
         return None
     # One for each call: threads may learn at once.
     found = _Answers(_address(index), _address(value), *beliefs, len(shift), to, to + added.strides[0])
-    predict, move, place, start = LIBRARY.predict, LIBRARY.move, ctypes.addressof(found), starts[0]
+    known, place, start = _LINKS.get(link, 0), ctypes.addressof(found), starts[0]
     for answer, stop in zip(answers, starts[1:], strict=True):
         if stop < start:
             raise IndexError("a row ends before it begins")
-        if not predict(place, start, stop):
-            raise IndexError(f"a row touches a parameter that is none of the {len(shift)}")
-        move(place, start, stop, *tilt(answer, found.mean, found.variance))
+        if not (known and LIBRARY.learn(place, known, start, stop, answer)):
+            if not LIBRARY.predict(place, start, stop):
+                raise IndexError(f"a row touches a parameter that is none of the {len(shift)}")
+            LIBRARY.move(place, start, stop, *tilt(answer, found.mean, found.variance))
         start = stop
     return added[0], added[1]
 

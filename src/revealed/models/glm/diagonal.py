@@ -13,7 +13,7 @@ from revealed.engine import loops
 from revealed.errors import EvidenceError, SpecificationError
 from revealed.models.glm.features.rows import Rows
 from revealed.models.glm.full import require_share, require_variances
-from revealed.models.glm.links import Link
+from revealed.models.glm.links import Link, LogitLink, Probit
 from revealed.models.glm.posterior import Matrix, Posterior, Sites, Vector
 from revealed.models.glm.tilt import tilt_of
 
@@ -192,6 +192,7 @@ class DiagonalLearner:
         self.precision = precision
         self.shift = shift
         self._tilt = tilt_of(link)
+        self._link = link.name if type(link) in (Probit, LogitLink) else ""
 
     def learn_each(
         self, index: np.ndarray, value: np.ndarray, starts: Sequence[int], answers: Sequence[float]
@@ -208,7 +209,7 @@ class DiagonalLearner:
         answers : sequence of float
             Not checked: :meth:`DiagonalPosterior.learn` does.
         """
-        added = loops.learn(self._tilt, self.precision, self.shift, index, value, starts, answers)
+        added = loops.learn(self._link, self._tilt, self.precision, self.shift, index, value, starts, answers)
         if added is not None:
             return added
         precision, shift = np.empty(len(index)), np.empty(len(index))
