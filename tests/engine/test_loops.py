@@ -137,6 +137,41 @@ def test_products(seed: int, n_rows: int, n_actions: int, n_matrices: int) -> No
 
 
 @needs_loops
+@given(
+    seed=st.integers(0, 2**20),
+    n_contexts=st.integers(0, 4),
+    n_columns=st.integers(1, 5),
+    n_half=st.integers(1, 5),
+    n_candidates=st.integers(4, 40),
+    odd=st.booleans(),
+)
+def test_the_best_of_each_draw_and_of_its_mirror_image(
+    seed: int, n_contexts: int, n_columns: int, n_half: int, n_candidates: int, odd: bool
+) -> None:
+    rng, n_draws = np.random.default_rng(seed), 2 * n_half - odd
+    contexts = rng.integers(-2, 3, (n_contexts, n_columns)).astype(
+        float
+    )  # whole numbers: sums are exact, and many equal
+    parts = rng.integers(-2, 3, (n_half, n_columns, n_candidates)).astype(float)
+    twice = rng.integers(-2, 3, (n_contexts, n_candidates)).astype(float)
+    allowed, members = rng.random(n_candidates) < 0.7, rng.integers(0, n_draws, n_contexts)
+    for may in (None, allowed) if allowed.any() else (None,):
+        scores = contexts @ parts
+        scores = np.concatenate([scores, twice - scores])[:n_draws]
+        if may is not None:
+            scores[:, :, ~may] = -np.inf
+        found = loops.count(contexts, parts, twice, n_draws, may, members)
+        assert found is not None
+        np.testing.assert_array_equal(found[0], scores[members, np.arange(n_contexts)])
+        best = scores.argmax(axis=2)
+        np.testing.assert_array_equal(found[1], (best[:, :, None] == np.arange(n_candidates)).sum(axis=0))
+    parts[-1, -1, -1] = np.nan
+    if n_contexts:
+        assert loops.count(contexts, parts, twice, n_draws, None, members) is None
+    assert loops.count(contexts, parts[:, :, :3].copy(), twice[:, :3].copy(), n_draws, None, members) is None
+
+
+@needs_loops
 def test_codes_that_are_none_read_nothing() -> None:
     each, codes, propensity, reward = drawn(0, 30, 4)
     for wrong in (-1, 4, 2**31 - 1):

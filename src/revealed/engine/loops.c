@@ -245,6 +245,97 @@ LOOP WIDE void products(const double *restrict each, const double *restrict vect
             *found++ = product(each, vectors, n_columns);
 }
 
+/* The highest score so far in each of four lanes, and whose it is. */
+struct highest {
+    four score;
+    bits whose;
+};
+
+INLINE void look_at(struct highest *it, four score, bits whose)
+{
+    const bits more = score > it->score;
+    it->score = (four)((more & (bits)score) | (~more & (bits)it->score));
+    it->whose = (more & whose) | (~more & it->whose);
+}
+
+/* Whose score is the highest of all, the first of equal ones. */
+INLINE int64_t first_of(const struct highest *it)
+{
+    double most = it->score[0];
+    int64_t whose = it->whose[0];
+    for (int lane = 1; lane < 4; lane++) {
+        const double score = it->score[lane];
+        if (score > most || (score == most && it->whose[lane] < whose)) {
+            most = score;
+            whose = it->whose[lane];
+        }
+    }
+    return whose;
+}
+
+/* Score candidates under one draw and its mirror image, by fours, so many (at most four) fours at a time: loops of a
+ * known length keep what they add up in registers. Told where `own` is not NULL: the scores, of the image if `mirrored`. */
+INLINE four score_some(int n_fours, ptrdiff_t j, const double *context, ptrdiff_t n_columns, const double *parts,
+                       ptrdiff_t n_candidates, const double *twice, const double *barred, struct highest *drawn,
+                       struct highest *image, double *own, int mirrored)
+{
+    four score[4] = {{0.0}, {0.0}, {0.0}, {0.0}}, total = {0.0};
+    for (ptrdiff_t b = 0; b < n_columns; b++, parts += n_candidates)
+        for (int k = 0; k < n_fours; k++)
+            score[k] += context[b] * at(parts + j + 4 * k);
+    for (int k = 0; k < n_fours; k++, j += 4) {
+        const bits whose = j + (bits){0, 1, 2, 3};
+        const four open = score[k] + at(barred + j), other = at(twice + j) - score[k] + at(barred + j);
+        look_at(drawn, open, whose);
+        look_at(image, other, whose);
+        total += score[k];
+        if (own)
+            *(four *)(own + j) = mirrored ? other : open;
+    }
+    return total;
+}
+
+/* Count in how many draws each candidate has the highest score, the first of equal ones, in each of several contexts.
+ *
+ * contexts  (n_contexts, n_columns)
+ * parts     (n_half, n_columns, n_candidates) what contexts are multiplied by; four candidates or more
+ * twice     (n_contexts, n_candidates) twice the mean scores: less those of a draw they are those of its mirror image
+ * n_draws   of which the first n_half are not images
+ * barred    (n_candidates,) zero, or minus infinity where it may not be shown
+ * member    (n_contexts,) the draw whose scores are told
+ * own       (n_contexts, n_candidates) these scores
+ * counts    (n_contexts, n_candidates) zero before
+ */
+LOOP WIDE int count(const double *restrict contexts, ptrdiff_t n_contexts, ptrdiff_t n_columns,
+                    const double *restrict parts, ptrdiff_t n_half, ptrdiff_t n_candidates,
+                    const double *restrict twice, ptrdiff_t n_draws, const double *restrict barred,
+                    const int64_t *restrict member, double *restrict own, double *restrict counts)
+{
+    four total = {0.0};
+    for (ptrdiff_t draw = 0; draw < n_half; draw++, parts += n_columns * n_candidates)
+        for (ptrdiff_t i = 0; i < n_contexts; i++) {
+            const double *context = contexts + i * n_columns, *mean = twice + i * n_candidates;
+            const int mirrored = member[i] == n_half + draw;
+            double *told = mirrored || member[i] == draw ? own + i * n_candidates : NULL, *count = counts + i * n_candidates;
+            struct highest drawn = {{0.0}, {0}}, image = {{0.0}, {0}};
+            drawn.score -= __builtin_inf();
+            image.score -= __builtin_inf();
+            ptrdiff_t j = 0;
+            for (; j + 15 < n_candidates; j += 16)
+                total += score_some(4, j, context, n_columns, parts, n_candidates, mean, barred, &drawn, &image, told,
+                                    mirrored);
+            for (; j < n_candidates; j += 4) {
+                j = j + 4 <= n_candidates ? j : n_candidates - 4; /* the last four overlap */
+                total += score_some(1, j, context, n_columns, parts, n_candidates, mean, barred, &drawn, &image, told,
+                                    mirrored);
+            }
+            count[first_of(&drawn)] += 1.0;
+            if (n_half + draw < n_draws)
+                count[first_of(&image)] += 1.0;
+        }
+    return sum_of(total - total) == 0.0; /* all are finite */
+}
+
 /* Rows of answers, and independent beliefs about n_params parameters that learn from them.
  *
  * index, value   (cells,) the parameters that rows touch, in a row each once, and their features

@@ -57,9 +57,13 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     library.move.argtypes = [_ADDRESS, _SIZE, _SIZE, _NUMBER, _NUMBER]
     library.climb.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
     library.products.argtypes = [_ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS]
+    library.count.argtypes = [_ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, *[_ADDRESS] * 4]
     library.move.restype = library.climb.restype = library.products.restype = None
     return library
 
+
+#: Candidates that are looked at at once: fewer are left to numpy.
+_LANES = 4
 
 #: As in loops.c.
 _LINKS = {"probit": 1, "logit": 2}
@@ -191,6 +195,46 @@ def products(each: np.ndarray, vectors: np.ndarray) -> Float[np.ndarray, "matric
     found = np.empty(each.shape[:2])
     LIBRARY.products(_address(each), _address(vectors), *each.shape, _address(found))
     return found
+
+
+def count(
+    contexts: np.ndarray,
+    parts: np.ndarray,
+    twice: np.ndarray,
+    n_draws: int,
+    allowed: np.ndarray | None,
+    members: np.ndarray,
+) -> tuple[Float[np.ndarray, "contexts candidates"], Float[np.ndarray, "contexts candidates"]] | None:
+    """Return each context's scores under its own draw, and in how many draws each candidate's score is the highest.
+
+    Parameters
+    ----------
+    contexts : array, shape (contexts, columns)
+    parts : array, shape (half, columns, candidates)
+        Scores under a draw are contexts times this.
+    twice : array, shape (contexts, candidates)
+        Less the scores under a draw it is those under its mirror image.
+    n_draws : int
+        Of which all but the first half are such images.
+    allowed : array of bool, shape (candidates,), or None
+        Scores of others are minus infinity.
+    members : array of int64, shape (contexts,)
+        The draw that is each context's own.
+    """
+    (n_contexts, n_columns), (n_half, _, n_candidates) = contexts.shape, parts.shape
+    if LIBRARY is None or not readable(contexts, parts, twice) or n_candidates < _LANES:
+        return None
+    if parts.shape[1] != n_columns or twice.shape != (n_contexts, n_candidates) or not n_half <= n_draws <= 2 * n_half:
+        return None
+    if members.dtype != _INT64 or not members.flags.c_contiguous or len(members) != n_contexts:
+        return None
+    barred = np.zeros(n_candidates)
+    if allowed is not None:
+        barred[~allowed] = -np.inf
+    own, counts = np.empty((n_contexts, n_candidates)), np.zeros((n_contexts, n_candidates))
+    given = (_address(contexts), n_contexts, n_columns, _address(parts), n_half, n_candidates)
+    found = (_address(barred), _address(members), _address(own), _address(counts))
+    return (own, counts) if LIBRARY.count(*given, _address(twice), n_draws, *found) else None
 
 
 def climb(

@@ -1,9 +1,10 @@
-r"""What is believed of the same candidates in many contexts, by matrix products. Imports its own room and models.
+r"""What is believed of the same candidates in many contexts, by products. Imports its own room, models and loops.
 
 With features :math:`x_{njk} = \varphi_{j,a(k)}\psi_{n,b(k)}` (:mod:`revealed.models.glm.features.crossing`) the linear
 predictor under parameters :math:`\theta` is :math:`\varphi_j^\top W(\theta)\psi_n`, where :math:`W` has
-:math:`\theta_k` in its cell :math:`(a(k), b(k))`. For the 256 draws of a pool :math:`\varphi W` is computed once; a
-context then costs :math:`256 \cdot J \cdot B` products instead of :math:`256 \cdot J \cdot K`.
+:math:`\theta_k` in its cell :math:`(a(k), b(k))`. For half of the 256 draws of a pool :math:`\varphi W` is computed
+once, since the others are as far from the mean on its other side; a context then costs :math:`128 \cdot J \cdot B`
+products instead of :math:`256 \cdot J \cdot K`.
 """
 
 from __future__ import annotations
@@ -18,17 +19,20 @@ from jaxtyping import Bool, Float, Int
 from revealed.decide.explore.draws import members_of
 from revealed.decide.explore.outlook import Source, require_finite
 from revealed.decide.explore.protocol import Belief
+from revealed.engine import loops
 
 #: Scores held at a time: 512 KiB, which stay in cache from the product to the count.
 _AT_ONCE = 1 << 16
 
 
 class _Pool(NamedTuple):
-    """The candidates' part of a pool's linear predictors."""
+    """The candidates' part of a pool's linear predictors: of the draws that are no mirror images."""
 
     draws: Float[np.ndarray, "size K"]
     members: Int[np.ndarray, " size"]
-    parts: Float[np.ndarray, "B cells"]
+    parts: Float[np.ndarray, "half B actions"]
+    #: The same of twice the mean: less what a draw gives it is what its mirror image gives.
+    twice: Float[np.ndarray, "B actions"]
 
 
 @dataclass(eq=False)
@@ -57,12 +61,16 @@ class Crossed:
         draws = self.source.pool(belief, width, block)  # which keeps them, and returns the same array again
         known = self._kept  # read at once: another thread may replace it
         if known is None or known.draws is not draws:
-            cells = np.zeros((self.n_columns, len(draws), self.values.shape[1]))
-            cells[self.context, :, self.item] = draws.T
-            parts = (cells @ self.values.T).reshape(self.n_columns, -1)
-            known = _Pool(draws, members_of(self.source.seed, block, self.source.size), parts)
+            parts, twice = self.part(draws[: (len(draws) + 1) // 2]), self.part(2 * belief.mean[None])[0]
+            known = _Pool(draws, members_of(self.source.seed, block, self.source.size), parts, twice)
             self._kept = known
         return known
+
+    def part(self, params: Float[np.ndarray, "some K"]) -> Float[np.ndarray, "some B actions"]:
+        """Return what contexts are multiplied by to give linear predictors under some parameters."""
+        cells = np.zeros((len(params), self.n_columns, self.values.shape[1]))
+        cells[:, self.context, self.item] = params
+        return np.asarray(cells @ self.values.T)
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +101,7 @@ class CrossedOutlook:
 
     def means(self) -> Float[np.ndarray, "n actions"]:
         """Return the mean of each linear predictor."""
-        crossed = self.crossed
-        cells = np.zeros((crossed.values.shape[1], crossed.n_columns))
-        cells[crossed.item, crossed.context] = self.belief.mean
-        return np.asarray(self.contexts @ (crossed.values @ cells).T)
+        return np.asarray(self.contexts @ self.crossed.part(self.belief.mean[None])[0])
 
     def deviations(self) -> Float[np.ndarray, "n actions"]:
         """Return the standard deviation of each linear predictor."""
@@ -126,20 +131,37 @@ class CrossedOutlook:
 
     def _count(self, width: float) -> tuple[Float[np.ndarray, "n actions"], Float[np.ndarray, "n actions"]]:
         n, actions, size = len(self.contexts), len(self.crossed.values), self.crossed.source.size
-        own, shares = np.empty((n, actions)), np.empty((n, actions))
         blocks = self.numbers // size
-        step = max(1, min(n, _AT_ONCE // (size * actions)))
-        room = np.empty((step, size * actions))
+        if n and (blocks == blocks[0]).all():  # most often
+            own, counts = self._of_pool(width, int(blocks[0]), slice(n))
+            return own, counts / size
+        own, counts = np.empty((n, actions)), np.empty((n, actions))
         for block in np.unique(blocks).tolist():
-            pool = self.crossed.pool(self.belief, width, block)
             some = np.flatnonzero(blocks == block)
-            for start in range(0, len(some), step):
-                part = some[start : start + step]
-                products = np.matmul(self.contexts[part], pool.parts, out=room[: len(part)])
-                scores = products.reshape(len(part), size, actions)
-                if self.allowed is not None:
-                    scores[:, :, ~self.allowed] = -np.inf
-                own[part] = scores[np.arange(len(part)), pool.members[self.numbers[part] - block * size]]
-                best = scores.argmax(axis=2) + actions * np.arange(len(part))[:, None]
-                shares[part] = np.bincount(best.ravel(), minlength=len(part) * actions).reshape(-1, actions)
-        return own, shares / size
+            own[some], counts[some] = self._of_pool(width, block, some)
+        return own, counts / size
+
+    def _of_pool(
+        self, width: float, block: int, some: Int[np.ndarray, " some"] | slice
+    ) -> tuple[Float[np.ndarray, "some actions"], Float[np.ndarray, "some actions"]]:
+        """Return, for decisions of one block, the linear predictors under own draws, and how often each is highest."""
+        pool, size = self.crossed.pool(self.belief, width, block), self.crossed.source.size
+        contexts, members = self.contexts[some], pool.members[self.numbers[some] - block * size]
+        twice = contexts @ pool.twice
+        found = loops.count(contexts, pool.parts, twice, size, self.allowed, members)
+        if found is not None:
+            return found
+        n, actions = twice.shape
+        own, counts = np.empty((n, actions)), np.empty((n, actions))
+        step = max(1, _AT_ONCE // (size * actions))
+        for start in range(0, n, step):
+            part = slice(start, min(start + step, n))
+            places = np.arange(part.stop - start)
+            drawn = np.matmul(contexts[part], pool.parts)
+            scores = np.concatenate([drawn, twice[part] - drawn[: size - len(drawn)]])
+            if self.allowed is not None:
+                scores[:, :, ~self.allowed] = -np.inf
+            own[part] = scores[members[part], places]
+            best = scores.argmax(axis=2) + actions * places
+            counts[part] = np.bincount(best.ravel(), minlength=len(places) * actions).reshape(-1, actions)
+        return own, counts
