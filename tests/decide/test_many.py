@@ -16,6 +16,7 @@ from revealed.decide import many
 from revealed.decide.many import Desk, Request
 from revealed.decide.policy import LearningPolicy
 from revealed.decide.specification import Specification
+from revealed.engine import loops
 from revealed.errors import RevealedError
 from revealed.models.glm.features import FeatureSpace
 from revealed.models.glm.features.crossing import Crossing
@@ -109,8 +110,12 @@ def test_the_same_as_one_by_one(features, explore, monkeypatch) -> None:
     assert len(Desk(policy).decide(requests)) == 40
 
 
-def test_pools_of_draws_are_shared_and_crossed() -> None:
-    policy = learned("both")
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("blocked", [[], ["gift", "news"]], ids=str)
+def test_pools_of_draws_are_shared_and_crossed(compiled, blocked, monkeypatch) -> None:
+    if not compiled:
+        monkeypatch.setattr(loops, "LIBRARY", None)
+    policy = learned("both", blocked=blocked)
     requests = [Request(context, 250 + i) for i, context in enumerate(contexts(12))]  # across the end of a pool
     require_same(policy, requests)
     require_same(policy, requests[::-1])
@@ -136,6 +141,8 @@ def test_what_is_odd_goes_the_long_way_and_takes_nobody_with_it() -> None:
         {"device": "phone", "age": 1, "price": 3.0},  # the candidates have it too
         {"device": "phone", "age": True},
         {"device": "phone", "age": 10**400},
+        {"device": "phone", "age": 1e160},
+        {"device": "phone", "age": -1.7e308},
         {},
     ]
     found = require_same(policy, [Request(c, i) for i, c in enumerate([usual, *odd, usual])])

@@ -2,6 +2,8 @@
 
 import copy
 import pickle
+import subprocess
+import sys
 import tracemalloc
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -125,18 +127,6 @@ def test_what_is_foretold(
 
 
 @needs_loops
-@given(**shapes, n_matrices=st.integers(0, 5))
-def test_products(seed: int, n_rows: int, n_actions: int, n_matrices: int) -> None:
-    rng = np.random.default_rng(seed)
-    each, vectors = rng.normal(size=(n_matrices, n_rows, n_actions)), rng.normal(size=(n_matrices, n_actions))
-    found = loops.products(each, vectors)
-    assert found is not None
-    np.testing.assert_allclose(found, np.einsum("irc,ic->ir", each, vectors), rtol=1e-12, atol=1e-12)
-    assert loops.products(each.astype(np.float32), vectors) is None
-    assert loops.products(each, vectors[:, :-1]) is None
-
-
-@needs_loops
 @given(
     seed=st.integers(0, 2**20),
     n_contexts=st.integers(0, 4),
@@ -165,8 +155,13 @@ def test_the_best_of_each_draw_and_of_its_mirror_image(
         np.testing.assert_array_equal(found[0], scores[members, np.arange(n_contexts)])
         best = scores.argmax(axis=2)
         np.testing.assert_array_equal(found[1], (best[:, :, None] == np.arange(n_candidates)).sum(axis=0))
-    parts[-1, -1, -1] = np.nan
     if n_contexts:
+        for infinite in (np.nan, np.inf):  # where a draw's own scores are finite its mirror image may not be
+            wrong = twice.copy()
+            wrong[-1, -1] = infinite
+            assert loops.count(contexts, parts, wrong, n_draws, allowed, members) is None
+        assert loops.count(contexts, parts, twice, n_draws, None, members + n_draws) is None
+        parts[-1, -1, -1] = np.nan
         assert loops.count(contexts, parts, twice, n_draws, None, members) is None
     assert loops.count(contexts, parts[:, :, :3].copy(), twice[:, :3].copy(), n_draws, None, members) is None
 
@@ -408,6 +403,31 @@ def test_what_does_not_fit_is_refused_and_what_is_read_only_not_moved() -> None:
         with pytest.raises(ValueError, match="read-only"):
             learner.learn(np.array([2]), np.ones(1), 1.0)
         np.testing.assert_array_equal(learner.precision, before)
+
+
+def test_rows_that_end_beyond_the_last_cell_are_refused() -> None:
+    learner, _ = learners("probit")
+    with pytest.raises(IndexError, match="beyond the last cell"):
+        learner.learn_each(np.arange(5), np.ones(5), [0, 400, 5], [1.0, 0.0])
+
+
+@needs_loops
+def test_functions_of_other_libraries_are_not_taken_for_ours() -> None:
+    """Curses has a function `move`, and may be found before ours where a program shares all with all."""
+    pytest.importorskip("_curses")
+    code = """
+import os, sys
+sys.setdlopenflags(os.RTLD_NOW | os.RTLD_GLOBAL)
+import _curses
+import numpy as np
+from revealed.models.glm.diagonal import DiagonalPosterior
+from revealed.models.glm.links import link_named
+learner = DiagonalPosterior.independent(np.zeros(2), np.ones(2)).learner(link_named("probit"))
+learner.learn(np.array([0, 1]), np.ones(2), 1.0)
+print((learner.shift > 0.1).all())
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "True\n", done.stderr
 
 
 def test_learners_are_copied_and_kept() -> None:

@@ -27,8 +27,10 @@ Chances = Float[np.ndarray, "requests candidates"]
 
 #: Sets of candidates whose part is kept.
 _KNOWN = 64
-#: The most numbers that a set's part of a pool may take: 64 MiB.
+#: The most numbers that a set's part of a pool may take, twice: 64 MiB.
 _MOST_CELLS = 1 << 23
+#: Contexts with larger numbers go the long way, where they are refused.
+_LARGEST = 1e154
 
 
 @dataclass(slots=True)
@@ -168,7 +170,7 @@ class Desk:
     ) -> Iterator[tuple[list[int], _Set, CrossedOutlook]]:
         assert self._crossing is not None
         contexts, odd = self._crossing.contexts([requests[place].context for place in places])
-        usual = np.isfinite(contexts).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
+        usual = (np.abs(contexts) < _LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
         usual[odd] = False
         if not usual.any():
             return

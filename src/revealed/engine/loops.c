@@ -12,12 +12,14 @@
 
 #define LOOP __attribute__((visibility("default")))
 
-/* Rows whose cells are looked at before they are added up: few enough that both find work while memory is read. */
+/* Rows whose cells are looked at before they are added up: few enough that both find work while memory is read. So many
+ * times as many are added up before their sum joins that of the others, which loses fewer digits. */
 #define FEW 32
+#define TIMES 8
 
 /* Of loops that read much there is one more for processors that add four numbers at a time; neither adds and multiplies
  * in one step, so all find the same numbers. */
-#if defined(__x86_64__) && defined(__GLIBC__)
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) /* which wants no such arguments of helpers */
 #define WIDE __attribute__((target_clones("avx2", "default")))
 #else
 #define WIDE
@@ -34,6 +36,8 @@ typedef int64_t bits __attribute__((vector_size(32), aligned(8), may_alias));
 
 INLINE four at(const double *cell) { return *(const four *)cell; }
 INLINE double sum_of(four each) { return (each[0] + each[1]) + (each[2] + each[3]); }
+/* In each lane the one, where it is so, or the other. */
+INLINE bits chosen(bits so, bits one, bits other) { return (so & one) | (~so & other); }
 INLINE int any(bits each) { return ((each[0] | each[1]) | (each[2] | each[3])) != 0; }
 
 /* Cells that are asked for ahead of time, some 10 kB: alone the processor reads on too late. Past the end no harm. */
@@ -72,7 +76,7 @@ INLINE double sum_of_row(const double *row, ptrdiff_t n, bits *signs)
     return sum_of(sum + (four)(last & past_fours(n)));
 }
 
-/* The product of two vectors, of which the first is long: it is asked for ahead of time. */
+/* The product of two vectors; the first, of which there are most often more to come, is asked for ahead of time. */
 INLINE double product(const double *one, const double *other, ptrdiff_t n)
 {
     if (n < 4) {
@@ -134,11 +138,7 @@ struct sums {
     bits n_not_zero;
 };
 
-INLINE four larger(four one, four other)
-{
-    const bits more = one > other;
-    return (four)((more & (bits)one) | (~more & (bits)other));
-}
+INLINE four larger(four one, four other) { return (four)chosen(one > other, (bits)one, (bits)other); }
 
 INLINE void add_up(struct sums *to, four weight, four earned)
 {
@@ -177,9 +177,9 @@ LOOP WIDE int weigh(const double *restrict each, ptrdiff_t step, double toleranc
     for (ptrdiff_t start = 0; start < n_rows; start += block, sums += 7) {
         const ptrdiff_t stop = start + block < n_rows ? start + block : n_rows;
         struct sums found = {{0.0}};
-        for (ptrdiff_t from = start; from < stop; from += FEW) {
+        struct sums some = {{0.0}};
+        for (ptrdiff_t from = start, turn = 1; from < stop; from += FEW, turn++) {
             const ptrdiff_t n = from + FEW < stop ? FEW : stop - from;
-            struct sums some = {{0.0}}; /* of few at a time: sums of sums lose fewer digits */
             double shown[FEW];
             if (!shown_on(each + from * step, step, tolerance, codes ? codes + from : NULL, n, n_actions, shown))
                 return 0;
@@ -200,7 +200,10 @@ LOOP WIDE int weigh(const double *restrict each, ptrdiff_t step, double toleranc
                     weighted[from + i] = worth[0];
                 }
             }
-            merge(&found, &some);
+            if (turn % TIMES == 0 || from + n == stop) {
+                merge(&found, &some);
+                some = (struct sums){{0.0}};
+            }
         }
         const four each_sum[5] = {found.weight, found.square, found.earned, found.earned_square, found.both};
         for (int k = 0; k < 5; k++)
@@ -236,15 +239,6 @@ LOOP WIDE int foretell(const double *restrict each, ptrdiff_t step, const double
     return total - total == 0.0; /* finite: zero times infinity is not, either, and no cell escapes */
 }
 
-/* Multiply the rows of each of several matrices by a vector of its own. */
-LOOP WIDE void products(const double *restrict each, const double *restrict vectors, ptrdiff_t n_matrices,
-                        ptrdiff_t n_rows, ptrdiff_t n_columns, double *restrict found)
-{
-    for (ptrdiff_t i = 0; i < n_matrices; i++, vectors += n_columns)
-        for (ptrdiff_t row = 0; row < n_rows; row++, each += n_columns)
-            *found++ = product(each, vectors, n_columns);
-}
-
 /* The highest score so far in each of four lanes, and whose it is. */
 struct highest {
     four score;
@@ -254,8 +248,8 @@ struct highest {
 INLINE void look_at(struct highest *it, four score, bits whose)
 {
     const bits more = score > it->score;
-    it->score = (four)((more & (bits)score) | (~more & (bits)it->score));
-    it->whose = (more & whose) | (~more & it->whose);
+    it->score = (four)chosen(more, (bits)score, (bits)it->score);
+    it->whose = chosen(more, whose, it->whose);
 }
 
 /* Whose score is the highest of all, the first of equal ones. */
@@ -288,7 +282,7 @@ INLINE four score_some(int n_fours, ptrdiff_t j, const double *context, ptrdiff_
         const four open = score[k] + at(barred + j), other = at(twice + j) - score[k] + at(barred + j);
         look_at(drawn, open, whose);
         look_at(image, other, whose);
-        total += score[k];
+        total += at(twice + j) - score[k]; /* finite only if both are */
         if (own)
             *(four *)(own + j) = mirrored ? other : open;
     }
@@ -312,6 +306,9 @@ LOOP WIDE int count(const double *restrict contexts, ptrdiff_t n_contexts, ptrdi
                     const int64_t *restrict member, double *restrict own, double *restrict counts)
 {
     four total = {0.0};
+    for (ptrdiff_t i = 0; i < n_contexts; i++)
+        if (member[i] < 0 || member[i] >= n_draws)
+            return 0;
     for (ptrdiff_t draw = 0; draw < n_half; draw++, parts += n_columns * n_candidates)
         for (ptrdiff_t i = 0; i < n_contexts; i++) {
             const double *context = contexts + i * n_columns, *mean = twice + i * n_candidates;
@@ -351,8 +348,8 @@ struct answers {
     double mean, variance;
 };
 
-/* Find mean and variance of the linear predictor of the row from cell `start` to `stop`. */
-LOOP int predict(struct answers *it, ptrdiff_t start, ptrdiff_t stop)
+/* What loops call is static: another library may have a function of the same name, such as curses has `move`. */
+static int predicted(struct answers *it, ptrdiff_t start, ptrdiff_t stop)
 {
     double mean[2] = {0.0, 0.0}, variance[2] = {0.0, 0.0};
     for (ptrdiff_t j = start; j < stop; j++) {
@@ -368,11 +365,10 @@ LOOP int predict(struct answers *it, ptrdiff_t start, ptrdiff_t stop)
     return 1;
 }
 
-/* Move the beliefs that predict looked at by the row's answer, and tell what was added.
- *
- * first, second  the derivative of the logarithm of the answer's probability by the mean; less the second
- */
-LOOP void move(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first, double second)
+/* Find mean and variance of the linear predictor of the row from cell `start` to `stop`. */
+LOOP int predict(struct answers *it, ptrdiff_t start, ptrdiff_t stop) { return predicted(it, start, stop); }
+
+static void moved(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first, double second)
 {
     const int64_t *restrict index = it->index;
     const double *restrict value = it->value;
@@ -388,6 +384,15 @@ LOOP void move(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first
         added_precision[j] = after - before;
         added_shift[j] = pulled - pull;
     }
+}
+
+/* Move the beliefs that predict looked at by the row's answer, and tell what was added.
+ *
+ * first, second  the derivative of the logarithm of the answer's probability by the mean; less the second
+ */
+LOOP void move(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first, double second)
+{
+    moved(it, start, stop, first, second);
 }
 
 /* What an answer of yes (else no) says of a linear predictor of which N(mean, variance) is believed: the numbers, and the
@@ -424,11 +429,11 @@ static void logit(double sign, double mean, double variance, double *first, doub
 /* Predict, look what the answer says, and move. 0 where something is wrong: nothing was moved. */
 LOOP int learn(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, double answer)
 {
-    if (!predict(it, start, stop) || !(it->variance > -1.0))
+    if (!predicted(it, start, stop) || !(it->variance > -1.0))
         return 0;
     double first, second;
     (link == PROBIT ? probit : logit)(answer != 0.0 ? 1.0 : -1.0, it->mean, it->variance, &first, &second);
-    move(it, start, stop, first, second);
+    moved(it, start, stop, first, second);
     return 1;
 }
 

@@ -56,9 +56,8 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     library.learn.argtypes = [_ADDRESS, ctypes.c_int, _SIZE, _SIZE, _NUMBER]
     library.move.argtypes = [_ADDRESS, _SIZE, _SIZE, _NUMBER, _NUMBER]
     library.climb.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
-    library.products.argtypes = [_ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS]
     library.count.argtypes = [_ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, *[_ADDRESS] * 4]
-    library.move.restype = library.climb.restype = library.products.restype = None
+    library.move.restype = library.climb.restype = None
     return library
 
 
@@ -182,21 +181,6 @@ def foretell(
     return (expected, of_shown) if LIBRARY.foretell(*given, n_rows, each.shape[1], *found) else None
 
 
-def products(each: np.ndarray, vectors: np.ndarray) -> Float[np.ndarray, "matrices rows"] | None:
-    """Return each matrix times its own vector.
-
-    Parameters
-    ----------
-    each : array, shape (matrices, rows, columns)
-    vectors : array, shape (matrices, columns)
-    """
-    if LIBRARY is None or not readable(each, vectors) or vectors.shape != (len(each), each.shape[2]):
-        return None
-    found = np.empty(each.shape[:2])
-    LIBRARY.products(_address(each), _address(vectors), *each.shape, _address(found))
-    return found
-
-
 def count(
     contexts: np.ndarray,
     parts: np.ndarray,
@@ -226,7 +210,7 @@ def count(
         return None
     if parts.shape[1] != n_columns or twice.shape != (n_contexts, n_candidates) or not n_half <= n_draws <= 2 * n_half:
         return None
-    if members.dtype != _INT64 or not members.flags.c_contiguous or len(members) != n_contexts:
+    if members.dtype != _INT64 or not _lies(members) or len(members) != n_contexts:
         return None
     barred = np.zeros(n_candidates)
     if allowed is not None:
@@ -264,7 +248,7 @@ def climb(
     """
     if LIBRARY is None or not readable(pull, field) or not (at.flags.writeable and field.flags.writeable):
         return False
-    if not all(array.dtype == _INT64 and array.flags.c_contiguous for array in (first, order, at)):
+    if not all(array.dtype == _INT64 and _lies(array) for array in (first, order, at)):
         return False
     given = (_address(pull), len(pull), _address(first), _address(order), len(order), rounds)
     LIBRARY.climb(*given, len(at), _address(at), _address(field))
@@ -315,7 +299,7 @@ def learn(
         return None
     if starts[0] < 0 or starts[-1] > size or len(starts) != len(answers) + 1:
         return None
-    if not (index.flags.c_contiguous and value.flags.c_contiguous):
+    if not (_lies(index) and _lies(value)):
         return None
     added = np.empty((2, size))
     try:  # there is no such address of what cannot be written, is empty, or does not lie in one piece
@@ -326,8 +310,8 @@ def learn(
     found = _Answers(_address(index), _address(value), *beliefs, len(shift), to, to + added.strides[0])
     known, place, start = _LINKS.get(link, 0), ctypes.addressof(found), starts[0]
     for answer, stop in zip(answers, starts[1:], strict=True):
-        if stop < start:
-            raise IndexError("a row ends before it begins")
+        if not start <= stop <= size:
+            raise IndexError("a row ends before it begins, or beyond the last cell")
         if not (known and LIBRARY.learn(place, known, start, stop, answer)):
             if not LIBRARY.predict(place, start, stop):
                 raise IndexError(f"a row touches a parameter that is none of the {len(shift)}")
@@ -338,7 +322,13 @@ def learn(
 
 def readable(*arrays: np.ndarray) -> bool:
     """Return whether loops read these as they lie in memory."""
-    return all(array.dtype == _FLOAT64 and array.flags.c_contiguous for array in arrays)
+    return all(array.dtype == _FLOAT64 and _lies(array) for array in arrays)
+
+
+def _lies(array: np.ndarray) -> bool:
+    """Return whether cells lie one after the other, each where the processor wants it."""
+    flags = array.flags
+    return flags.c_contiguous and flags.aligned
 
 
 def _address(array: np.ndarray | None) -> int:
@@ -367,6 +357,6 @@ def _limit(tolerance: float | None) -> float:
 
 def _fit(n_rows: int, codes: np.ndarray | None, *each: np.ndarray) -> bool:
     """Return whether codes are of so many rows, and arrays of as many, or of one for all."""
-    if codes is not None and (codes.dtype != _INT32 or not codes.flags.c_contiguous or len(codes) != n_rows):
+    if codes is not None and (codes.dtype != _INT32 or not _lies(codes) or len(codes) != n_rows):
         return False
     return all(len(one) in (1, n_rows) for one in each)

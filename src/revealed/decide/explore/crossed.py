@@ -1,4 +1,4 @@
-r"""What is believed of the same candidates in many contexts, by products. Imports its own room, models and loops.
+r"""What is believed of the same candidates in many contexts, by products. Imports its own room and loops.
 
 With features :math:`x_{njk} = \varphi_{j,a(k)}\psi_{n,b(k)}` (:mod:`revealed.models.glm.features.crossing`) the linear
 predictor under parameters :math:`\theta` is :math:`\varphi_j^\top W(\theta)\psi_n`, where :math:`W` has
@@ -21,7 +21,7 @@ from revealed.decide.explore.outlook import Source, require_finite
 from revealed.decide.explore.protocol import Belief
 from revealed.engine import loops
 
-#: Scores held at a time: 512 KiB, which stay in cache from the product to the count.
+#: Scores held at a time, twice: 512 KiB each, which stay in cache from the product to the count.
 _AT_ONCE = 1 << 16
 
 

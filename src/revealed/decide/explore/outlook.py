@@ -1,4 +1,4 @@
-"""What is believed of candidates, computed when a rule asks for it. Imports its own room, loops and errors."""
+"""What is believed of candidates, computed when a rule asks for it. Imports its own room and errors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from jaxtyping import Bool, Float, Int
 
 from revealed.decide.explore.draws import half_of, members_of
 from revealed.decide.explore.protocol import Belief
-from revealed.engine import loops
 from revealed.errors import DataError, Problem
 
 #: Scores held at a time while shares are counted: 4 MiB.
@@ -201,8 +200,8 @@ class ManyOutlook:
             for block, some in blocks:
                 params[some] = self.source.drawn_many(self.belief, width, block, self.numbers[some])
         # A product of matrix and vector for each decision, as for one: the features are read once.
-        scores = loops.products(self.features, params)
-        return np.matmul(self.features, params[:, :, None])[:, :, 0] if scores is None else scores
+        scores: np.ndarray = np.matmul(self.features, params[:, :, None])[:, :, 0]
+        return scores
 
     def shares(self, width: float) -> Float[np.ndarray, "n actions"]:
         """Return the shares of the pools."""
