@@ -281,6 +281,7 @@ def test_an_answer_however_sure_or_surprising_says_what_numpy_says(
     compiled, plain = prior.learner(link_named(link)), prior.learner(link_named(link))
     row = np.array([0]), np.ones(1), answer
     found = compiled.learn(*row)
+    assert loops.learn_one(link, compiled.precision.copy(), compiled.shift.copy(), *row) is not None  # no detour
     with without_loops():
         np.testing.assert_allclose(found, plain.learn(*row), rtol=1e-9, atol=1e-12 * (1 + 10.0**-log_variance))
     np.testing.assert_allclose(compiled.shift, plain.shift, rtol=1e-12)

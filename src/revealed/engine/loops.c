@@ -426,8 +426,7 @@ static void logit(double sign, double mean, double variance, double *first, doub
     *second = curvature / left;
 }
 
-/* Predict, look what the answer says, and move. 0 where something is wrong: nothing was moved. */
-LOOP int learn(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, double answer)
+static int learned(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, double answer)
 {
     if (!predicted(it, start, stop) || !(it->variance > -1.0))
         return 0;
@@ -435,6 +434,20 @@ LOOP int learn(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, do
     (link == PROBIT ? probit : logit)(answer != 0.0 ? 1.0 : -1.0, it->mean, it->variance, &first, &second);
     moved(it, start, stop, first, second);
     return 1;
+}
+
+/* Predict, look what the answer says, and move. 0 where something is wrong: nothing was moved. */
+LOOP int learn(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, double answer)
+{
+    return learned(it, link, start, stop, answer);
+}
+
+/* The same of one row alone: what is added to each of its n_cells, to precisions first. */
+LOOP int learn_one(int link, double *precision, double *shift, ptrdiff_t n_params, const int64_t *index,
+                   const double *value, ptrdiff_t n_cells, double answer, double *added)
+{
+    struct answers it = {index, value, precision, shift, n_params, added, added + n_cells, 0.0, 0.0};
+    return learned(&it, link, 0, n_cells, answer);
 }
 
 /* Climb from several layouts at once: each step takes the best option of one slot given those of the others.

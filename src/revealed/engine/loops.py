@@ -53,6 +53,7 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     library.weigh.argtypes = [_ADDRESS, _SIZE, _NUMBER, *[_ADDRESS] * 3, *[_SIZE] * 3, *[_ADDRESS] * 3]
     library.foretell.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
     library.predict.argtypes = [_ADDRESS, _SIZE, _SIZE]
+    library.learn_one.argtypes = [ctypes.c_int, _ADDRESS, _ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _NUMBER, _ADDRESS]
     library.learn.argtypes = [_ADDRESS, ctypes.c_int, _SIZE, _SIZE, _NUMBER]
     library.move.argtypes = [_ADDRESS, _SIZE, _SIZE, _NUMBER, _NUMBER]
     library.climb.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
@@ -318,6 +319,24 @@ def learn(
             LIBRARY.move(place, start, stop, *tilt(answer, found.mean, found.variance))
         start = stop
     return added[0], added[1]
+
+
+def learn_one(
+    link: str, precision: np.ndarray, shift: np.ndarray, index: np.ndarray, value: np.ndarray, answer: float
+) -> Float[np.ndarray, "two cells"] | None:
+    """Return what :func:`learn` does for one row alone, in half the time; None where that is to be asked."""
+    known, size = _LINKS.get(link, 0), len(index)
+    if LIBRARY is None or not known or index.dtype != _INT64 or len(value) != size or len(precision) != len(shift):
+        return None
+    if not (_lies(index) and readable(value, precision, shift)):
+        return None
+    added = np.empty((2, size))
+    try:
+        beliefs, to = (_writable(precision), _writable(shift)), _writable(added)
+    except (TypeError, ValueError):
+        return None
+    given = (_address(index), _address(value), size, answer, to)
+    return added if LIBRARY.learn_one(known, *beliefs, len(shift), *given) else None
 
 
 def readable(*arrays: np.ndarray) -> bool:

@@ -229,7 +229,8 @@ class DiagonalLearner:
         answer : float
             Not checked: :meth:`DiagonalPosterior.learn` does.
         """
-        return self.learn_each(index, value, (0, len(index)), (answer,))
+        added = loops.learn_one(self._link, self.precision, self.shift, index, value, answer)
+        return self.learn_each(index, value, (0, len(index)), (answer,)) if added is None else (added[0], added[1])
 
     def _by_numpy(self, index: np.ndarray, value: np.ndarray, answer: float) -> tuple[np.ndarray, np.ndarray]:
         precision, shift = self.precision[index], self.shift[index]
