@@ -389,3 +389,15 @@ def test_more_connections_than_files_are_answered_503_and_then_there_is_room(tmp
         assert ask(decider.port, "GET", "/health")[0] == 503
         eventually(decider.well, 3 * SECONDS + 3)
         assert "Traceback" not in decider.said.read_text()
+
+
+def test_who_is_closed_with_several_requests_unanswered_is_no_error(decider) -> None:
+    """One request is being answered, others wait behind it, and what was said is not read."""
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.connect(("127.0.0.1", decider.port))
+        connection.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n" * 200)
+        time.sleep(2 * SECONDS + 1.5)
+        assert ended(connection)
+    assert decider.well()
+    assert "Traceback" not in decider.said.read_text()

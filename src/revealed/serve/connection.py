@@ -90,6 +90,8 @@ class Connection(HttpToolsProtocol):
     #: What answers, once it is there.
     service: Callable[[], Service | None] = staticmethod(lambda: None)
     _hot: _Hot | None = None
+    #: What is being answered: uvicorn's ``cycle`` is the request that came last, which may wait behind it.
+    _running: Any = None
     _reading: asyncio.TimerHandle | None = None
     _writing: asyncio.TimerHandle | None = None
     _since: float | None = None
@@ -106,6 +108,9 @@ class Connection(HttpToolsProtocol):
         for timer in (self._reading, self._writing):
             if timer is not None:
                 timer.cancel()
+        if self._running is not None:  # else it would write to a connection that is closed, and be told as an error
+            self._running.disconnected = True
+            self._running.message_event.set()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -138,6 +143,13 @@ class Connection(HttpToolsProtocol):
             super().on_headers_complete()
         else:
             self.cycle = self._hot = hot  # type: ignore[assignment]
+        if not self.pipeline:
+            self._running = self.cycle
+
+    def on_response_complete(self) -> None:
+        """Go on to the next request."""
+        self._running = self.pipeline[-1][0] if self.pipeline else None
+        super().on_response_complete()
 
     def _hot_one(self) -> _Hot | None:
         """Return the request if it can go the short way."""
