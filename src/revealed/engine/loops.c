@@ -10,7 +10,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define LOOP __attribute__((visibility("default")))
+/* Protected: seen from outside, but called from here it is this one, whatever other library has a function of its name,
+ * such as curses has `move`. */
+#define LOOP __attribute__((visibility("protected")))
 
 /* Rows whose cells are looked at before they are added up: few enough that both find work while memory is read. So many
  * times as many are added up before their sum joins that of the others, which loses fewer digits. */
@@ -313,7 +315,8 @@ LOOP WIDE int count(const double *restrict contexts, ptrdiff_t n_contexts, ptrdi
         for (ptrdiff_t i = 0; i < n_contexts; i++) {
             const double *context = contexts + i * n_columns, *mean = twice + i * n_candidates;
             const int mirrored = member[i] == n_half + draw;
-            double *told = mirrored || member[i] == draw ? own + i * n_candidates : NULL, *count = counts + i * n_candidates;
+            double *told = mirrored || member[i] == draw ? own + i * n_candidates : NULL;
+            double *highest = counts + i * n_candidates;
             struct highest drawn = {{0.0}, {0}}, image = {{0.0}, {0}};
             drawn.score -= __builtin_inf();
             image.score -= __builtin_inf();
@@ -326,9 +329,9 @@ LOOP WIDE int count(const double *restrict contexts, ptrdiff_t n_contexts, ptrdi
                 total += score_some(1, j, context, n_columns, parts, n_candidates, mean, barred, &drawn, &image, told,
                                     mirrored);
             }
-            count[first_of(&drawn)] += 1.0;
+            highest[first_of(&drawn)] += 1.0;
             if (n_half + draw < n_draws)
-                count[first_of(&image)] += 1.0;
+                highest[first_of(&image)] += 1.0;
         }
     return sum_of(total - total) == 0.0; /* all are finite */
 }
@@ -348,8 +351,8 @@ struct answers {
     double mean, variance;
 };
 
-/* What loops call is static: another library may have a function of the same name, such as curses has `move`. */
-static int predicted(struct answers *it, ptrdiff_t start, ptrdiff_t stop)
+/* Find mean and variance of the linear predictor of the row from cell `start` to `stop`. */
+LOOP int predict(struct answers *it, ptrdiff_t start, ptrdiff_t stop)
 {
     double mean[2] = {0.0, 0.0}, variance[2] = {0.0, 0.0};
     for (ptrdiff_t j = start; j < stop; j++) {
@@ -365,10 +368,11 @@ static int predicted(struct answers *it, ptrdiff_t start, ptrdiff_t stop)
     return 1;
 }
 
-/* Find mean and variance of the linear predictor of the row from cell `start` to `stop`. */
-LOOP int predict(struct answers *it, ptrdiff_t start, ptrdiff_t stop) { return predicted(it, start, stop); }
-
-static void moved(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first, double second)
+/* Move the beliefs that predict looked at by the row's answer, and tell what was added.
+ *
+ * first, second  the derivative of the logarithm of the answer's probability by the mean; less the second
+ */
+LOOP void move(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first, double second)
 {
     const int64_t *restrict index = it->index;
     const double *restrict value = it->value;
@@ -384,15 +388,6 @@ static void moved(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double fi
         added_precision[j] = after - before;
         added_shift[j] = pulled - pull;
     }
-}
-
-/* Move the beliefs that predict looked at by the row's answer, and tell what was added.
- *
- * first, second  the derivative of the logarithm of the answer's probability by the mean; less the second
- */
-LOOP void move(struct answers *it, ptrdiff_t start, ptrdiff_t stop, double first, double second)
-{
-    moved(it, start, stop, first, second);
 }
 
 /* What an answer of yes (else no) says of a linear predictor of which N(mean, variance) is believed: the numbers, and the
@@ -426,20 +421,15 @@ static void logit(double sign, double mean, double variance, double *first, doub
     *second = curvature / left;
 }
 
-static int learned(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, double answer)
-{
-    if (!predicted(it, start, stop) || !(it->variance > -1.0))
-        return 0;
-    double first, second;
-    (link == PROBIT ? probit : logit)(answer != 0.0 ? 1.0 : -1.0, it->mean, it->variance, &first, &second);
-    moved(it, start, stop, first, second);
-    return 1;
-}
-
 /* Predict, look what the answer says, and move. 0 where something is wrong: nothing was moved. */
 LOOP int learn(struct answers *it, int link, ptrdiff_t start, ptrdiff_t stop, double answer)
 {
-    return learned(it, link, start, stop, answer);
+    if (!predict(it, start, stop) || !(it->variance > -1.0))
+        return 0;
+    double first, second;
+    (link == PROBIT ? probit : logit)(answer != 0.0 ? 1.0 : -1.0, it->mean, it->variance, &first, &second);
+    move(it, start, stop, first, second);
+    return 1;
 }
 
 /* The same of one row alone: what is added to each of its n_cells, to precisions first. */
@@ -447,7 +437,7 @@ LOOP int learn_one(int link, double *precision, double *shift, ptrdiff_t n_param
                    const double *value, ptrdiff_t n_cells, double answer, double *added)
 {
     struct answers it = {index, value, precision, shift, n_params, added, added + n_cells, 0.0, 0.0};
-    return learned(&it, link, 0, n_cells, answer);
+    return learn(&it, link, 0, n_cells, answer);
 }
 
 /* Climb from several layouts at once: each step takes the best option of one slot given those of the others.

@@ -293,20 +293,12 @@ def learn(
     IndexError
         If a row touches a parameter that is not there, or ends before it begins; the rows before it are learned.
     """
-    size = len(index)
-    if LIBRARY is None or index.dtype != _INT64 or value.dtype != _FLOAT64:
-        return None
-    if precision.dtype != _FLOAT64 or shift.dtype != _FLOAT64 or len(precision) != len(shift) or len(value) != size:
+    size, places = len(index), _moved(precision, shift, index, value)
+    if LIBRARY is None or places is None:
         return None
     if starts[0] < 0 or starts[-1] > size or len(starts) != len(answers) + 1:
         return None
-    if not (_lies(index) and _lies(value)):
-        return None
-    added = np.empty((2, size))
-    try:  # there is no such address of what cannot be written, is empty, or does not lie in one piece
-        beliefs, to = [_writable(array) for array in (precision, shift)], _writable(added)
-    except (TypeError, ValueError):
-        return None
+    added, to, *beliefs = places
     # One for each call: threads may learn at once.
     found = _Answers(_address(index), _address(value), *beliefs, len(shift), to, to + added.strides[0])
     known, place, start = _LINKS.get(link, 0), ctypes.addressof(found), starts[0]
@@ -325,18 +317,27 @@ def learn_one(
     link: str, precision: np.ndarray, shift: np.ndarray, index: np.ndarray, value: np.ndarray, answer: float
 ) -> Float[np.ndarray, "two cells"] | None:
     """Return what :func:`learn` does for one row alone, in half the time; None where that is to be asked."""
-    known, size = _LINKS.get(link, 0), len(index)
-    if LIBRARY is None or not known or index.dtype != _INT64 or len(value) != size or len(precision) != len(shift):
+    known, places = _LINKS.get(link, 0), _moved(precision, shift, index, value)
+    if LIBRARY is None or not known or places is None:
         return None
-    if not (_lies(index) and readable(value, precision, shift)):
+    added, to, *beliefs = places
+    given = (_address(index), _address(value), len(index), answer, to)
+    return added if LIBRARY.learn_one(known, *beliefs, len(shift), *given) else None
+
+
+def _moved(
+    precision: np.ndarray, shift: np.ndarray, index: np.ndarray, value: np.ndarray
+) -> tuple[np.ndarray, int, int, int] | None:
+    """Return an array for what will be added, where that and the beliefs lie; None where something does not fit."""
+    if index.dtype != _INT64 or not _lies(index) or not readable(value, precision, shift):
         return None
-    added = np.empty((2, size))
-    try:
-        beliefs, to = (_writable(precision), _writable(shift)), _writable(added)
+    if len(value) != len(index) or len(precision) != len(shift):
+        return None
+    added = np.empty((2, len(index)))
+    try:  # there is no such address of what cannot be written, is empty, or does not lie in one piece
+        return added, _writable(added), _writable(precision), _writable(shift)
     except (TypeError, ValueError):
         return None
-    given = (_address(index), _address(value), size, answer, to)
-    return added if LIBRARY.learn_one(known, *beliefs, len(shift), *given) else None
 
 
 def readable(*arrays: np.ndarray) -> bool:
