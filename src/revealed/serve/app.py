@@ -41,7 +41,6 @@ DECIDE, DECIDE_BATCH, OUTCOME, OUTCOME_BATCH = HOT = (
     "/v1/outcome/batch",
 )
 JSON, MSGPACK = b"application/json", b"application/msgpack"
-_TYPES = {form: (b"content-type", form) for form in (JSON, MSGPACK)}
 _NO_MORE: Headers = []
 #: The most letters a client may give as an id or a person, and the most bytes: PostgreSQL's indexes take some 2,700.
 _LONGEST, _MOST_BYTES = 1024, 2048
@@ -82,13 +81,17 @@ class Reply(NamedTuple):
     Parameters
     ----------
     status : int
-    headers : list of pairs of bytes
+    form : bytes
+        ``JSON`` or ``MSGPACK``.
     content : bytes
+    more : list of pairs of bytes
+        Headers besides the content's type and length.
     """
 
     status: int
-    headers: Headers
+    form: bytes
     content: bytes
+    more: Headers
 
 
 class _Route(NamedTuple):
@@ -96,6 +99,30 @@ class _Route(NamedTuple):
 
     kind: type[Any]
     scope: str
+    answer: Callable[[Any, Callable[[Any], None]], None]
+
+
+class Way(NamedTuple):
+    """What the path and the header of a request to a hot route say: the same for all that begin with the same bytes.
+
+    Parameters
+    ----------
+    path : str
+    form : bytes
+        Of the body, and of the answer.
+    key : str
+        The header ``Authorization``.
+    scope : str
+        What the key must be for.
+    decode, answer : callable
+        From a body to a message; from a message to a call with the answer.
+    """
+
+    path: str
+    form: bytes
+    key: str
+    scope: str
+    decode: Callable[[bytes], Any]
     answer: Callable[[Any, Callable[[Any], None]], None]
 
 
@@ -146,18 +173,20 @@ class Service:
         try:
             if scope["method"] != "POST":
                 raise BadRequestError(405, "send this with POST")
-            form = self._let(path, headers)
+            way = self.way(path, headers)
+            self._let(way)
             body = await self._body(headers, receive)
         except (BadRequestError, GateError) as error:
             then(self._reply(JSON, error))
         else:
-            self._answer(path, form, body, then)
+            self._answer(way, body, then)
         reply = await future
-        await send({"type": "http.response.start", "status": reply.status, "headers": reply.headers})
+        told = [(b"content-type", reply.form), (b"content-length", b"%d" % len(reply.content)), *reply.more]
+        await send({"type": "http.response.start", "status": reply.status, "headers": told})
         await send({"type": "http.response.body", "body": reply.content})
 
-    def take(self, path: str, headers: Mapping[bytes, bytes], body: bytes, then: Callable[[Reply], None]) -> None:
-        """Have a POST to one of the hot routes answered: ``then`` is called once, now or later.
+    def way(self, path: str, headers: Mapping[bytes, bytes]) -> Way:
+        """Return how requests are answered that begin like this.
 
         Parameters
         ----------
@@ -165,34 +194,38 @@ class Service:
             One of ``routes``.
         headers : mapping of bytes to bytes
             By their names in lower case.
-        body : bytes
-            All of it.
-        then : callable
-            Takes the reply.
+
+        Raises
+        ------
+        BadRequestError
+            If their body is in no form that is read here.
         """
+        form, route = _form_of(headers), self.routes[path]
+        key = headers.get(b"authorization", b"").decode("latin-1")
+        return Way(path, form, key, route.scope, self._decoders[path, form], route.answer)
+
+    def take(self, way: Way, body: bytes, then: Callable[[Reply], None]) -> None:
+        """Have a POST to one of the hot routes answered, if it may pass: ``then`` is called once, now or later."""
         try:
-            form = self._let(path, headers)
-        except (BadRequestError, GateError) as error:
+            self._let(way)
+        except GateError as error:
             then(self._reply(JSON, error))
         else:
-            self._answer(path, form, body, then)
+            self._answer(way, body, then)
 
-    def _let(self, path: str, headers: Mapping[bytes, bytes]) -> bytes:
-        """Return the form of a request that may pass."""
-        form = _form_of(headers)
+    def _let(self, way: Way) -> None:
         if self.gate is not None:
-            self.gate.let(headers.get(b"authorization", b"").decode("latin-1"), self.routes[path].scope)
-        return form
+            self.gate.let(way.key, way.scope)
 
-    def _answer(self, path: str, form: bytes, body: bytes, then: Callable[[Reply], None]) -> None:
+    def _answer(self, way: Way, body: bytes, then: Callable[[Reply], None]) -> None:
         started = time.perf_counter()
 
         def told(answer: Any) -> None:
-            then(self._reply(form, answer))
+            then(self._reply(way.form, answer))
             self.line.counts.took(time.perf_counter() - started)
 
         try:
-            self.routes[path].answer(self._decoded(path, form, body), told)
+            way.answer(self._decoded(way, body), told)
         except Exception as error:  # noqa: BLE001 - one request must not take others with it
             told(error)
 
@@ -201,13 +234,11 @@ class Service:
         status, more = 200, _NO_MORE
         if isinstance(answer, Refused):
             status = 422
-        elif isinstance(answer, BadRequestError | GateError | BusyError):
-            status, answer, more = _refusal(answer)
         elif isinstance(answer, Exception):
-            self.line.counts.add("errors", 1)
-            status, answer = 500, Refused(f"an error of ours: {type(answer).__name__}")
-        content = self._write[form](answer)
-        return Reply(status, [_TYPES[form], (b"content-length", b"%d" % len(content)), *more], content)
+            if not isinstance(answer, BadRequestError | GateError | BusyError):
+                self.line.counts.add("errors", 1)
+            status, answer, more = _refusal(answer)
+        return Reply(status, form, self._write[form](answer), more)
 
     # ---- reading --------------------------------------------------------------------------------------------------
 
@@ -238,17 +269,17 @@ class Service:
     def _too_long(self) -> BadRequestError:
         return BadRequestError(413, f"the body is longer than {self.limits.body:,} bytes; send it in parts")
 
-    def _decoded(self, path: str, form: bytes, body: bytes) -> Any:
+    def _decoded(self, way: Way, body: bytes) -> Any:
         try:
-            return self._decoders[path, form](body)
+            return way.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise BadRequestError(400, f"not what {path} takes: {error}") from None
+            raise BadRequestError(400, f"not what {way.path} takes: {error}") from None
 
     # ---- answering ------------------------------------------------------------------------------------------------
 
     def _decide(self, request: DecideRequest, then: Callable[[Any], None]) -> None:
         _require_sound(request)
-        self.line.decide((request,), lambda answers: then(answers if isinstance(answers, Exception) else answers[0]))
+        self.line.ask(request, then)
 
     def _decide_batch(self, batch: DecideBatch, then: Callable[[Any], None]) -> None:
         self._require_some(batch.requests)
@@ -276,11 +307,15 @@ class Service:
 
 
 def _require_sound(request: DecideRequest) -> None:
-    for what, text in (("person", request.person), ("id", request.id)):
-        if text is not None and not (text and _can_be_kept(text)):
-            raise BadRequestError(
-                400, f"{what}: 1 to {_LONGEST:,} letters, {_MOST_BYTES:,} bytes at most, none of them NUL"
-            )
+    person, own = request.person, request.id
+    if person is not None and not (person and _can_be_kept(person)):
+        raise _not_kept("person")
+    if own is not None and not (own and _can_be_kept(own)):
+        raise _not_kept("id")
+
+
+def _not_kept(what: str) -> BadRequestError:
+    return BadRequestError(400, f"{what}: 1 to {_LONGEST:,} letters, {_MOST_BYTES:,} bytes at most, none of them NUL")
 
 
 def _can_be_kept(name: str) -> bool:
@@ -305,7 +340,9 @@ def _form_of(headers: Mapping[bytes, bytes]) -> bytes:
     raise BadRequestError(415, "send application/json or application/msgpack")
 
 
-def _refusal(error: BadRequestError | GateError | BusyError) -> tuple[int, Refused, Headers]:
+def _refusal(error: Exception) -> tuple[int, Refused, Headers]:
+    if not isinstance(error, BadRequestError | GateError | BusyError):
+        return 500, Refused(f"an error of ours: {type(error).__name__}"), _NO_MORE
     more: Headers = []
     status = 503 if isinstance(error, BusyError) else error.status
     wait = getattr(error, "wait", 0.0)

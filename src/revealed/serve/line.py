@@ -11,6 +11,7 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 from revealed.choices.policy import Decision
@@ -87,8 +88,7 @@ class _Batch:
 
 class _Asked(NamedTuple):
     request: DecideRequest
-    batch: _Batch
-    place: int
+    then: Callable[[Answer | Exception], None]
 
 
 class _Told(NamedTuple):
@@ -171,6 +171,12 @@ class Line:
         """Do something with the store when it is its turn; StoreError while that does not answer."""
         return await self.thread.in_turn(work, *arguments)
 
+    def ask(self, request: DecideRequest, then: Callable[[Answer | Exception], None]) -> None:
+        """Take a request; ``then`` is called once, later, with the answer; see :meth:`decide`."""
+        self._require_room(1)
+        self._asked.append(_Asked(request, then))
+        self._some.set()
+
     def decide(self, requests: Sequence[DecideRequest], then: Callable[[Sequence[Answer] | Exception], None]) -> None:
         """Take requests; ``then`` is called once, later, with their answers.
 
@@ -183,7 +189,7 @@ class Line:
         """
         self._require_room(len(requests))
         batch = _Batch(len(requests), then)
-        self._asked.extend([_Asked(request, batch, place) for place, request in enumerate(requests)])
+        self._asked.extend([_Asked(one, partial(batch.answer, place)) for place, one in enumerate(requests)])
         self._some.set()
 
     def tell(self, outcomes: Sequence[OutcomeRequest], then: Callable[[Taken | Exception], None]) -> None:
@@ -331,7 +337,7 @@ class Line:
             group.answers[place] = self._as_before(stood, standing) if stood else self._fallback(standing, why)
         for one, answer in zip(group.asked, group.answers, strict=True):
             if answer is not None:
-                self._say(one.batch.answer, one.place, answer)
+                self._say(one.then, answer)
         self._left.extendleft(reversed(group.again))
         start = 0
         for told in group.told:
@@ -367,19 +373,19 @@ class Line:
                     lost = lost or isinstance(answer, Refused)  # it will be decided when there is a store again
                 except RevealedError as error:
                     answer = Refused(str(error))
-            self._say(one.batch.answer, one.place, BusyError(reason) if lost else answer)
+            self._say(one.then, BusyError(reason) if lost else answer)
         for told in group.told:
             self._say(told.then, BusyError(reason))
 
     def _give_up(self, group: _Group, error: Exception) -> None:
         for one in group.asked:
-            self._say(one.batch.answer, one.place, error)
+            self._say(one.then, error)
         for told in group.told:
             self._say(told.then, error)
 
-    def _say(self, then: Callable[..., None], *answer: Any) -> None:
+    def _say(self, then: Callable[[Any], None], answer: object) -> None:
         """Answer one; whatever becomes of it, the others are answered, too."""
         try:
-            then(*answer)
+            then(answer)
         except Exception:  # noqa: BLE001 - such as a connection that is being closed
             self.counts.add("errors", 1)
