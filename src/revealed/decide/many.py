@@ -53,6 +53,11 @@ class _Set:
     crossed: Crossed
     allowed: np.ndarray | None
 
+    @cached_property
+    def lacks(self) -> bool:
+        """Whether a context can make a pair with one of them that has no parameter."""
+        return bool(self.part.lacking.any())
+
 
 @dataclass(eq=False)
 class Desk:
@@ -170,14 +175,15 @@ class Desk:
     ) -> Iterator[tuple[list[int], _Set, CrossedOutlook]]:
         assert self._crossing is not None
         contexts, odd = self._crossing.contexts([requests[place].context for place in places])
-        usual = (np.abs(contexts) < _LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
-        usual[odd] = False
-        if not usual.any():
-            return
-        some = [places[at] for at in np.flatnonzero(usual).tolist()]
-        numbers = np.array([requests[place].seed for place in some], dtype=np.int64) + SINGLES
-        posterior = self.policy.model.posterior
-        yield some, known, CrossedOutlook(known.crossed, posterior, contexts[usual], numbers, known.allowed)
+        some: list[int] = list(places)
+        if odd or known.lacks or not -_LARGEST < contexts.min() <= contexts.max() < _LARGEST:
+            usual = (np.abs(contexts) < _LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
+            usual[odd] = False
+            some, contexts = [places[at] for at in np.flatnonzero(usual).tolist()], contexts[usual]
+        if some:
+            numbers = np.array([requests[place].seed + SINGLES for place in some], dtype=np.int64)
+            posterior = self.policy.model.posterior
+            yield some, known, CrossedOutlook(known.crossed, posterior, contexts, numbers, known.allowed)
 
     def _alone(self, request: Request) -> Decision | RevealedError:
         try:

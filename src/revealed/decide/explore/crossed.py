@@ -131,10 +131,11 @@ class CrossedOutlook:
 
     def _count(self, width: float) -> tuple[Float[np.ndarray, "n actions"], Float[np.ndarray, "n actions"]]:
         n, actions, size = len(self.contexts), len(self.crossed.values), self.crossed.source.size
-        blocks = self.numbers // size
-        if n and (blocks == blocks[0]).all():  # most often
-            own, counts = self._of_pool(width, int(blocks[0]), slice(n))
+        numbers = self.numbers.tolist()
+        if n and min(numbers) // size == max(numbers) // size:  # most often
+            own, counts = self._of_pool(width, numbers[0] // size, slice(n))
             return own, counts / size
+        blocks = self.numbers // size
         own, counts = np.empty((n, actions)), np.empty((n, actions))
         for block in np.unique(blocks).tolist():
             some = np.flatnonzero(blocks == block)

@@ -13,9 +13,10 @@ space has no parameter for has no such product: those records go the long way (:
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
@@ -49,12 +50,12 @@ class _Side:
         return self.pairs.setdefault((one, other), len(self.pairs))
 
     @cached_property
-    def _of_each(self) -> Int[np.ndarray, "two columns"]:
+    def of_each(self) -> Int[np.ndarray, "two columns"]:
         """The factors of each column, once all columns are there."""
         return np.array(list(self.pairs), dtype=np.intp).T
 
     def products(self, values: Float[np.ndarray, "n factors"]) -> Float[np.ndarray, "n columns"]:
-        left, right = self._of_each
+        left, right = self.of_each
         return np.asarray(values[:, left] * values[:, right])
 
 
@@ -179,14 +180,48 @@ class Crossing:
 
         Those have what no parameter is for, or what is the candidates', or something is wrong with them.
         """
-        values, odd = np.zeros((len(records), len(self._contexts.factors))), []
+        found = self._all_numbers(records)
+        if found is not None:
+            return found, []
+        values = np.zeros((len(records), len(self._contexts.factors)))
         values[:, 0] = 1.0
-        names, places = self._numbers
-        lacking = array("d", bytes(8 * len(names)))
+        odd = self._one_by_one(records, values)
+        return self._contexts.products(values), odd
+
+    def _all_numbers(self, records: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "n B"] | None:
+        """Return the contexts' part where records hold the numbers that are wanted, and nothing else: most often."""
+        places, picked = self._numbers
+        if self._others or not places:
+            return None
+        try:
+            found = [cell for record in records for cell in (1.0, *picked(record))]
+            if not _NUMBERS.issuperset(map(type, found)) or any(len(record) != len(places) for record in records):
+                return None
+            read = np.array(array("d", found)).reshape(len(records), 1 + len(places))
+        except (KeyError, TypeError, AttributeError, OverflowError):
+            return None
+        left, right = self._read_by
+        return (
+            read.take(left, axis=1) if right is None else np.asarray(read.take(left, axis=1) * read.take(right, axis=1))
+        )
+
+    @cached_property
+    def _read_by(self) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"] | None]:
+        """Where the factors of each column stand in a one and the numbers behind it; None for factors that are one."""
+        at = np.zeros(len(self._contexts.factors), dtype=np.intp)
+        at[self._numbers[0]] = np.arange(1, 1 + len(self._numbers[0]))
+        left, right = at[self._contexts.of_each]
+        return left, right if right.any() else None
+
+    def _one_by_one(self, records: Sequence[Mapping[str, Any]], values: Float[np.ndarray, "n factors"]) -> list[int]:
+        """Write what records hold, and return which of them are unusual."""
+        places, picked = self._numbers
+        odd: list[int] = []
+        lacking = array("d", bytes(8 * len(places)))
         read = array("d")  # row by row, and one assignment for all
         for row, record in enumerate(records):
             try:
-                found = [record[name] for name in names]
+                found = picked(record)
                 usual = _NUMBERS.issuperset(map(type, found)) and self._item_keys.isdisjoint(record)
                 numbers = array("d", found) if usual else lacking
                 usual = usual and (not self._others or self._written(record, values[row]))
@@ -195,8 +230,8 @@ class Crossing:
             read += numbers
             if not usual:
                 odd.append(row)
-        values[:, places] = np.array(read).reshape(len(records), len(names))
-        return self._contexts.products(values), odd
+        values[:, places] = np.array(read).reshape(len(records), len(places))
+        return odd
 
     def _written(self, record: Mapping[str, Any], values: Float[np.ndarray, " factors"]) -> bool:
         """Write labels and what may be missing; False if that is not usual."""
@@ -273,12 +308,14 @@ class Crossing:
         ]
 
     @cached_property
-    def _numbers(self) -> tuple[list[str], list[int]]:
-        """The names of the contexts' numbers that are never missing, and their factors."""
+    def _numbers(self) -> tuple[list[int], Callable[[Mapping[str, Any]], tuple[Any, ...]]]:
+        """The factors of the contexts' numbers that are never missing, and what picks those from a record."""
         found = [
             (name, self._contexts.factors[i, 0]) for i, name, labels, maybe, _ in self._plain if not labels | maybe
         ]
-        return [name for name, _ in found], [at for _, at in found]
+        names = [name for name, _ in found]
+        picked = itemgetter(*names) if len(names) > 1 else lambda record: tuple(record[name] for name in names)
+        return [at for _, at in found], picked
 
     @cached_property
     def _others(self) -> list[tuple[int, str, bool, bool, Codes]]:
