@@ -267,9 +267,10 @@ class Line:
     def _decide(self, group: _Group) -> None:
         group.answers = [None] * len(group.asked)
         by_policy: dict[str, list[int]] = {}
+        alone = {name: self.roster.alone(name) for name in {one.request.policy for one in group.asked}}
         for place, one in enumerate(group.asked):
             try:
-                standing = self.roster.deciding(one.request.policy, one.request.person)
+                standing = alone[one.request.policy] or self.roster.deciding(one.request.policy, one.request.person)
             except RevealedError as error:
                 group.answers[place] = Refused(str(error))
                 continue

@@ -115,6 +115,20 @@ class Roster:
             self._slots = set(self.standings), found
         return self._slots[1]
 
+    def alone(self, name: str | None) -> Standing | None:
+        """Return the policy that decides whoever it is for, as it is the only one of its slot; None where others are.
+
+        Parameters
+        ----------
+        name : str, optional
+            Of the slot; not needed where there is one.
+        """
+        slots = self.slots()
+        if name is None and len(slots) == 1:
+            (name,) = slots
+        there = slots.get(name, ()) if name is not None else ()
+        return there[0] if len(there) == 1 and there[0].leads else None
+
     def deciding(self, name: str | None, person: str | None) -> Standing:
         """Return the policy that decides for somebody: of a slot, of the only one, or the one that is named.
 
@@ -126,6 +140,9 @@ class Roster:
         SpecificationError
             If there is no such slot or policy, several slots and no name, or the policy named decides nothing.
         """
+        alone = self.alone(name)
+        if alone is not None:
+            return alone
         slots = self.slots()
         if name is None:
             if len(slots) != 1:
@@ -137,8 +154,6 @@ class Roster:
             if name in self.standings:
                 raise SpecificationError(f"the policy {name!r} is {self.standings[name].state}, and decides nothing")
             raise SpecificationError(f"no policy {name!r}; {nearest(name, dict.fromkeys([*slots, *self.standings]))}")
-        if len(slots[name]) == 1 and slots[name][0].leads:
-            return slots[name][0]
         tested = self._shares.tried_for(name, [standing.row for standing in slots[name]], person, LIVE)
         if tested is not None:
             return self.standings[tested]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import msgspec
 
 from revealed.choices.policy import Decision
 from revealed.serve.messages import DecideRequest
 from revealed.store.protocol import DecisionRow
 
-_ENCODER = msgspec.json.Encoder()
+_encoded = msgspec.json.Encoder().encode
 
 
 def row_of(policy: str, made: float, request: DecideRequest, number: int, decision: Decision) -> DecisionRow:
@@ -32,19 +30,15 @@ def row_of(policy: str, made: float, request: DecideRequest, number: int, decisi
         policy,
         decision.policy_version,
         made,
-        _json(request.context),
-        _json(decision.shown),
-        _json(decision.propensities),
+        _encoded(request.context).decode(),
+        _encoded(decision.shown).decode(),
+        _encoded(decision.propensities).decode(),
         request.person,
         request.id,
-        None if request.candidates is None else _json(request.candidates),
+        None if request.candidates is None else _encoded(request.candidates).decode(),
     )
 
 
 def shown_in(row: DecisionRow) -> tuple[list[str], list[float]]:
     """Return what a decision showed, from the top, and the probability of each given those above."""
     return msgspec.json.decode(row.shown), msgspec.json.decode(row.propensities)
-
-
-def _json(value: Any) -> str:
-    return _ENCODER.encode(value).decode()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, TypeVar
+from concurrent.futures import Future
+from functools import partial
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import Any, Generic, TypeVar
 
 from revealed.errors import StoreError
 
@@ -14,6 +17,44 @@ Found = TypeVar("Found")
 #: Seconds for which the loop does nothing else while a group is written. The thread that writes would wait for the loop
 #: at each statement else, half a millisecond each; what comes meanwhile is read in one go afterwards.
 _ASIDE = 0.005
+
+
+class _Work(Generic[Found]):
+    """Something to do, by locks alone: an executor's future costs a tenth of what writing a small group does."""
+
+    def __init__(self, work: Callable[[], Found]) -> None:
+        self._work, self._claim, self._under_way = work, Lock(), Lock()
+        self._found: list[Found] = []
+        self._error: BaseException | None = None
+        self._under_way.acquire()
+
+    def __call__(self) -> None:
+        """Do it, unless it has been given up."""
+        if not self.claim():
+            return
+        try:
+            self._found.append(self._work())
+        except BaseException as error:  # noqa: BLE001 - told to who waits
+            self._error = error
+        finally:
+            self._under_way.release()
+
+    def claim(self) -> bool:
+        """Return whether nobody did so before: who does it, or who gives it up before it has begun."""
+        return self._claim.acquire(blocking=False)
+
+    def done_within(self, seconds: float) -> bool:
+        """Wait for so long at most, and return whether it is done."""
+        if not self._under_way.acquire(timeout=seconds):
+            return False
+        self._under_way.release()
+        return True
+
+    def result(self) -> Found:
+        """Return what was found, or raise what went wrong; once it is done."""
+        if self._error is not None:
+            raise self._error
+        return self._found[0]
 
 
 class StoreThread:
@@ -27,37 +68,50 @@ class StoreThread:
 
     def __init__(self, patience: float) -> None:
         self._patience = patience
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="store")
-        self._stuck: Future[Any] | None = None
+        self._line: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, name="store", daemon=True)  # a hung disk keeps no process alive
+        self._thread.start()
+        self._stuck: _Work[Any] | None = None
 
     def close(self) -> None:
         """End it, once what it does is done."""
-        self._thread.shutdown()
+        self._line.put(None)
+        self._thread.join()
 
     async def in_turn(self, work: Callable[..., Found], *arguments: Any) -> Found:
         """Do something with the store when it is its turn: one thread uses it. StoreError while that is stuck."""
         self._require_awake()
-        return await asyncio.get_running_loop().run_in_executor(self._thread, work, *arguments)
+        future: Future[Found] = Future()
+        self._line.put(partial(_fulfil, future, partial(work, *arguments)))
+        return await asyncio.wrap_future(future)
 
     async def in_time(self, work: Callable[..., Found], *arguments: Any) -> Found:
         """Do something with the store; StoreError if it takes too long, though it may be done all the same, later."""
         self._require_awake()
-        under_way = self._thread.submit(work, *arguments)
-        try:
-            return under_way.result(_ASIDE)  # most often it is done by then, and nobody has fought over a turn
-        except TimeoutError:
-            if under_way.done():  # just now, or it is its own
-                return under_way.result()
-        future = asyncio.wrap_future(under_way)
-        await asyncio.wait((future,), timeout=self._patience)
-        if future.done():
-            return future.result()
+        under_way = _Work(partial(work, *arguments))
+        self._line.put(under_way)
+        if under_way.done_within(_ASIDE):  # most often, and nobody has fought over a turn
+            return under_way.result()
+        if await asyncio.get_running_loop().run_in_executor(None, under_way.done_within, self._patience):
+            return under_way.result()
         self._stuck = under_way
         error = StoreError(f"the store has not answered for {self._patience:g} seconds")
-        error.unsure = not under_way.cancel()  # if it has not begun, it never will
-        future.cancel()
+        error.unsure = not under_way.claim()  # if it has not begun, it never will
         raise error
 
+    def _run(self) -> None:
+        while (work := self._line.get()) is not None:
+            work()
+
     def _require_awake(self) -> None:
-        if self._stuck is not None and not self._stuck.done():
+        if self._stuck is not None and not self._stuck.done_within(0):
             raise StoreError("the store does not answer")
+
+
+def _fulfil(future: Future[Found], work: Callable[[], Found]) -> None:
+    if not future.set_running_or_notify_cancel():
+        return
+    try:
+        future.set_result(work())
+    except BaseException as error:  # noqa: BLE001 - told to who waits
+        future.set_exception(error)
