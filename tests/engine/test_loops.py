@@ -150,20 +150,28 @@ def test_the_best_of_each_draw_and_of_its_mirror_image(
         scores = np.concatenate([scores, twice - scores])[:n_draws]
         if may is not None:
             scores[:, :, ~may] = -np.inf
-        found = loops.count(contexts, parts, twice, n_draws, may, members)
+        found = loops.Counter(parts, n_draws).count(contexts, twice, may, members)
         assert found is not None
-        np.testing.assert_array_equal(found[0], scores[members, np.arange(n_contexts)])
-        best = scores.argmax(axis=2)
-        np.testing.assert_array_equal(found[1], (best[:, :, None] == np.arange(n_candidates)).sum(axis=0))
+        own, best = scores[members, np.arange(n_contexts)], scores.argmax(axis=2)
+        np.testing.assert_array_equal(found.own, own)
+        np.testing.assert_array_equal(found.best, own.argmax(axis=1))
+        np.testing.assert_array_equal(found.counts, (best[:, :, None] == np.arange(n_candidates)).sum(axis=0))
     if n_contexts:
         for infinite in (np.nan, np.inf):  # where a draw's own scores are finite its mirror image may not be
             wrong = twice.copy()
             wrong[-1, -1] = infinite
-            assert loops.count(contexts, parts, wrong, n_draws, allowed, members) is None
-        assert loops.count(contexts, parts, twice, n_draws, None, members + n_draws) is None
+            assert loops.Counter(parts, n_draws).count(contexts, wrong, allowed, members) is None
+        counter = loops.Counter(parts, n_draws)
+        assert counter.count(contexts, twice, None, members + n_draws) is None
+        for small in (contexts[:, 1:].copy(), contexts[1:]):
+            assert counter.count(small, twice, None, members) is None
+        assert counter.count(contexts, twice[:, 1:].copy(), None, members) is None
+        assert counter.count(contexts, twice, None, members[1:]) is None
         parts[-1, -1, -1] = np.nan
-        assert loops.count(contexts, parts, twice, n_draws, None, members) is None
-    assert loops.count(contexts, parts[:, :, :3].copy(), twice[:, :3].copy(), n_draws, None, members) is None
+        assert loops.Counter(parts, n_draws).count(contexts, twice, None, members) is None
+    few = loops.Counter(parts[:, :, :3].copy(), n_draws)
+    assert few.count(contexts, twice[:, :3].copy(), None, members) is None
+    assert loops.Counter(parts, n_draws + 2 * n_half).count(contexts, twice, None, members) is None
 
 
 @needs_loops

@@ -300,12 +300,14 @@ INLINE four score_some(int n_fours, ptrdiff_t j, const double *context, ptrdiff_
  * barred    (n_candidates,) zero, or minus infinity where it may not be shown
  * member    (n_contexts,) the draw whose scores are told
  * own       (n_contexts, n_candidates) these scores
+ * best      (n_contexts,) whose of them is the highest
  * counts    (n_contexts, n_candidates) zero before
  */
 LOOP WIDE int count(const double *restrict contexts, ptrdiff_t n_contexts, ptrdiff_t n_columns,
                     const double *restrict parts, ptrdiff_t n_half, ptrdiff_t n_candidates,
                     const double *restrict twice, ptrdiff_t n_draws, const double *restrict barred,
-                    const int64_t *restrict member, double *restrict own, double *restrict counts)
+                    const int64_t *restrict member, double *restrict own, int64_t *restrict best,
+                    double *restrict counts)
 {
     four total = {0.0};
     for (ptrdiff_t i = 0; i < n_contexts; i++)
@@ -329,9 +331,12 @@ LOOP WIDE int count(const double *restrict contexts, ptrdiff_t n_contexts, ptrdi
                 total += score_some(1, j, context, n_columns, parts, n_candidates, mean, barred, &drawn, &image, told,
                                     mirrored);
             }
-            highest[first_of(&drawn)] += 1.0;
+            const int64_t first = first_of(&drawn), other = first_of(&image);
+            highest[first] += 1.0;
             if (n_half + draw < n_draws)
-                highest[first_of(&image)] += 1.0;
+                highest[other] += 1.0;
+            if (told)
+                best[i] = mirrored ? other : first;
         }
     return sum_of(total - total) == 0.0; /* all are finite */
 }

@@ -57,7 +57,7 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     library.learn.argtypes = [_ADDRESS, ctypes.c_int, _SIZE, _SIZE, _NUMBER]
     library.move.argtypes = [_ADDRESS, _SIZE, _SIZE, _NUMBER, _NUMBER]
     library.climb.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
-    library.count.argtypes = [_ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, *[_ADDRESS] * 4]
+    library.count.argtypes = [_ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, *[_ADDRESS] * 5]
     library.move.restype = library.climb.restype = None
     return library
 
@@ -182,44 +182,69 @@ def foretell(
     return (expected, of_shown) if LIBRARY.foretell(*given, n_rows, each.shape[1], *found) else None
 
 
-def count(
-    contexts: np.ndarray,
-    parts: np.ndarray,
-    twice: np.ndarray,
-    n_draws: int,
-    allowed: np.ndarray | None,
-    members: np.ndarray,
-) -> tuple[Float[np.ndarray, "contexts candidates"], Float[np.ndarray, "contexts candidates"]] | None:
-    """Return each context's scores under its own draw, and in how many draws each candidate's score is the highest.
+class Counted(NamedTuple):
+    """What draws make of contexts.
 
     Parameters
     ----------
-    contexts : array, shape (contexts, columns)
-    parts : array, shape (half, columns, candidates)
-        Scores under a draw are contexts times this.
-    twice : array, shape (contexts, candidates)
-        Less the scores under a draw it is those under its mirror image.
-    n_draws : int
-        Of which all but the first half are such images.
-    allowed : array of bool, shape (candidates,), or None
-        Scores of others are minus infinity.
-    members : array of int64, shape (contexts,)
-        The draw that is each context's own.
+    own : array, shape (contexts, candidates)
+        Each context's scores under its own draw.
+    best : array of int64, shape (contexts,)
+        Which of them is the highest, the first of equal ones.
+    counts : array, shape (contexts, candidates)
+        In how many draws each candidate's score is the highest.
     """
-    (n_contexts, n_columns), (n_half, _, n_candidates) = contexts.shape, parts.shape
-    if LIBRARY is None or not readable(contexts, parts, twice) or n_candidates < _LANES:
-        return None
-    if parts.shape[1] != n_columns or twice.shape != (n_contexts, n_candidates) or not n_half <= n_draws <= 2 * n_half:
-        return None
-    if members.dtype != _INT64 or not _lies(members) or len(members) != n_contexts:
-        return None
-    barred = np.zeros(n_candidates)
-    if allowed is not None:
-        barred[~allowed] = -np.inf
-    own, counts = np.empty((n_contexts, n_candidates)), np.zeros((n_contexts, n_candidates))
-    given = (_address(contexts), n_contexts, n_columns, _address(parts), n_half, n_candidates)
-    found = (_address(barred), _address(members), _address(own), _address(counts))
-    return (own, counts) if LIBRARY.count(*given, _address(twice), n_draws, *found) else None
+
+    own: Float[np.ndarray, "contexts candidates"]
+    best: Int[np.ndarray, " contexts"]
+    counts: Float[np.ndarray, "contexts candidates"]
+
+
+class Counter:
+    """Counts for contexts that come one after the other; what they share is looked at once.
+
+    Parameters
+    ----------
+    parts : array, shape (half, columns, candidates)
+        Scores under a draw are contexts times this. Not to be written to.
+    n_draws : int
+        Of which all but the first half are mirror images of those.
+    """
+
+    def __init__(self, parts: np.ndarray, n_draws: int) -> None:
+        self._parts, self._n_draws = parts, n_draws
+        n_half, self._n_columns, self._n_candidates = parts.shape
+        self._fits = readable(parts) and self._n_candidates >= _LANES and n_half <= n_draws <= 2 * n_half
+        self._given = (_address(parts), n_half, self._n_candidates) if self._fits else ()
+        self._open = np.zeros(self._n_candidates)
+
+    def count(
+        self, contexts: np.ndarray, twice: np.ndarray, allowed: np.ndarray | None, members: np.ndarray
+    ) -> Counted | None:
+        """Return what comes of contexts.
+
+        Parameters
+        ----------
+        contexts : array, shape (contexts, columns)
+        twice : array, shape (contexts, candidates)
+            Less the scores under a draw it is those under its mirror image.
+        allowed : array of bool, shape (candidates,), or None
+            Scores of others are minus infinity.
+        members : array of int64, shape (contexts,)
+            The draw that is each context's own.
+        """
+        n_contexts, shape = len(contexts), (len(contexts), self._n_candidates)
+        if LIBRARY is None or not self._fits or not readable(contexts, twice):
+            return None
+        if contexts.shape[1] != self._n_columns or twice.shape != shape:
+            return None
+        if members.dtype != _INT64 or not _lies(members) or len(members) != n_contexts:
+            return None
+        barred = self._open if allowed is None else np.where(allowed, 0.0, -np.inf)
+        own, best, counts = np.empty(shape), np.empty(n_contexts, dtype=np.int64), np.zeros(shape)
+        given = (_address(contexts), n_contexts, self._n_columns, *self._given, _address(twice), self._n_draws)
+        found = (_address(barred), _address(members), _address(own), _address(best), _address(counts))
+        return Counted(own, best, counts) if LIBRARY.count(*given, *found) else None
 
 
 def climb(

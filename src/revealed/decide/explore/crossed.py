@@ -10,7 +10,6 @@ products instead of :math:`256 \cdot J \cdot K`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -33,6 +32,11 @@ class _Pool(NamedTuple):
     parts: Float[np.ndarray, "half B actions"]
     #: The same of twice the mean: less what a draw gives it is what its mirror image gives.
     twice: Float[np.ndarray, "B actions"]
+    counter: loops.Counter
+
+
+#: Linear predictors under own draws, whose is the highest, and the shares of pools.
+_Found = tuple[Float[np.ndarray, "n actions"], Int[np.ndarray, " n"], Float[np.ndarray, "n actions"]]
 
 
 @dataclass(eq=False)
@@ -62,7 +66,8 @@ class Crossed:
         known = self._kept  # read at once: another thread may replace it
         if known is None or known.draws is not draws:
             parts, twice = self.part(draws[: (len(draws) + 1) // 2]), self.part(2 * belief.mean[None])[0]
-            known = _Pool(draws, members_of(self.source.seed, block, self.source.size), parts, twice)
+            members, counter = members_of(self.source.seed, block, self.source.size), loops.Counter(parts, len(draws))
+            known = _Pool(draws, members, parts, twice, counter)
             self._kept = known
         return known
 
@@ -92,8 +97,9 @@ class CrossedOutlook:
     contexts: Float[np.ndarray, "n B"]
     numbers: Int[np.ndarray, " n"]
     allowed: Bool[np.ndarray, " actions"] | None = None
+    _found: dict[float, _Found] = field(default_factory=dict, repr=False)
 
-    @cached_property
+    @property
     def eligible(self) -> Bool[np.ndarray, "n actions"]:
         """Which may be shown."""
         shape = len(self.contexts), len(self.crossed.values)
@@ -117,39 +123,39 @@ class CrossedOutlook:
 
     def shares(self, width: float) -> Float[np.ndarray, "n actions"]:
         """Return the shares of the pools."""
-        return self._counted(width)[1]
+        return self._counted(width)[2]
 
-    def _counted(self, width: float) -> tuple[Float[np.ndarray, "n actions"], Float[np.ndarray, "n actions"]]:
-        """Return the linear predictors under own draws and the shares, which come from the same product."""
-        if width not in self._found:
-            self._found[width] = self._count(width)
-        return self._found[width]
+    def best(self, width: float) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
+        """Return which linear predictor is the highest under each decision's own draw, and in which share of draws."""
+        _, best, shares = self._counted(width)
+        return best, shares[np.arange(len(best)), best]
 
-    @cached_property
-    def _found(self) -> dict[float, tuple[Float[np.ndarray, "n actions"], Float[np.ndarray, "n actions"]]]:
-        return {}
+    def _counted(self, width: float) -> _Found:
+        """Return what comes from one product of contexts and draws."""
+        found = self._found.get(width)
+        if found is None:
+            found = self._found[width] = self._count(width)
+        return found
 
-    def _count(self, width: float) -> tuple[Float[np.ndarray, "n actions"], Float[np.ndarray, "n actions"]]:
+    def _count(self, width: float) -> _Found:
         n, actions, size = len(self.contexts), len(self.crossed.values), self.crossed.source.size
         numbers = self.numbers.tolist()
         if n and min(numbers) // size == max(numbers) // size:  # most often
-            own, counts = self._of_pool(width, numbers[0] // size, slice(n))
-            return own, counts / size
+            own, best, counts = self._of_pool(width, numbers[0] // size, slice(n))
+            return own, best, counts / size
+        own, best, counts = np.empty((n, actions)), np.empty(n, dtype=np.int64), np.empty((n, actions))
         blocks = self.numbers // size
-        own, counts = np.empty((n, actions)), np.empty((n, actions))
         for block in np.unique(blocks).tolist():
             some = np.flatnonzero(blocks == block)
-            own[some], counts[some] = self._of_pool(width, block, some)
-        return own, counts / size
+            own[some], best[some], counts[some] = self._of_pool(width, block, some)
+        return own, best, counts / size
 
-    def _of_pool(
-        self, width: float, block: int, some: Int[np.ndarray, " some"] | slice
-    ) -> tuple[Float[np.ndarray, "some actions"], Float[np.ndarray, "some actions"]]:
-        """Return, for decisions of one block, the linear predictors under own draws, and how often each is highest."""
+    def _of_pool(self, width: float, block: int, some: Int[np.ndarray, " some"] | slice) -> loops.Counted:
+        """Return what comes of decisions of one block."""
         pool, size = self.crossed.pool(self.belief, width, block), self.crossed.source.size
         contexts, members = self.contexts[some], pool.members[self.numbers[some] - block * size]
         twice = contexts @ pool.twice
-        found = loops.count(contexts, pool.parts, twice, size, self.allowed, members)
+        found = pool.counter.count(contexts, twice, self.allowed, members)
         if found is not None:
             return found
         n, actions = twice.shape
@@ -163,6 +169,6 @@ class CrossedOutlook:
             if self.allowed is not None:
                 scores[:, :, ~self.allowed] = -np.inf
             own[part] = scores[members[part], places]
-            best = scores.argmax(axis=2) + actions * places
-            counts[part] = np.bincount(best.ravel(), minlength=len(places) * actions).reshape(-1, actions)
-        return own, counts
+            highest = scores.argmax(axis=2) + actions * places
+            counts[part] = np.bincount(highest.ravel(), minlength=len(places) * actions).reshape(-1, actions)
+        return loops.Counted(own, own.argmax(axis=1), counts)
