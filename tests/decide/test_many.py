@@ -32,6 +32,11 @@ FEATURES = {
         "item": ["price", "kind"],
         "optional": ["age", "kind"],
     },
+    "two numbers": {
+        "numeric": ["age", "price", "visits"],
+        "interactions": ["age:price", "age:visits", "visits:price"],
+        "item": ["price"],
+    },
     "computed": {"formula": "C(offer) + log(price) + C(device):log(price)", "item": ["price"]},
 }
 EXPLORE = (
@@ -58,6 +63,7 @@ def learned(features: str, explore: dict[str, object] | None = None, **business:
             "propensity": np.full(n, 0.2),
             "device": rng.choice(["phone", "desktop", "tablet"], n),
             "age": rng.normal(size=n),
+            "visits": rng.poisson(2.0, n).astype(float),
             "price": 1.0 + offer,
             "kind": np.array(["cheap", "dear"])[offer // 3],
         }
@@ -95,7 +101,7 @@ def contexts(n: int, seed: int = 0) -> list[dict[str, object]]:
     """Return contexts that are all usual."""
     rng = np.random.default_rng(seed)
     devices = ("phone", "desktop", "tablet")
-    return [{"device": devices[rng.integers(3)], "age": float(rng.normal())} for _ in range(n)]
+    return [{"device": devices[rng.integers(3)], "age": float(rng.normal()), "visits": i % 4} for i in range(n)]
 
 
 @pytest.mark.parametrize("explore", EXPLORE, ids=str)
@@ -149,6 +155,27 @@ def test_what_is_odd_goes_the_long_way_and_takes_nobody_with_it() -> None:
     assert isinstance(found[0], Decision)
     assert isinstance(found[-1], Decision)
     assert sum(isinstance(one, RevealedError) for one in found) >= 6
+
+
+@pytest.mark.parametrize("compiled", [True, False])
+@pytest.mark.parametrize("explore", EXPLORE, ids=str)
+@pytest.mark.parametrize("features", ["numbers", "two numbers"])
+def test_contexts_of_numbers_alone(features, explore, compiled, monkeypatch) -> None:
+    """They are read at once; what is no number, or a number too large, sends the group the other way."""
+    if not compiled:
+        monkeypatch.setattr(loops, "LIBRARY", None)
+    policy = learned(features, explore)
+    names = ("age",) if features == "numbers" else ("visits", "age")
+    rng = np.random.default_rng(1)
+    usual = [dict(zip(names, rng.normal(size=2).tolist(), strict=False)) for _ in range(9)]
+    require_same(policy, [Request(context, i) for i, context in enumerate(usual)])
+    odd: list[object] = [True, 2, 0.0, -0.0, 1e153, 1e154, 1.2e154, -1e160, 2**70, 10**400, float("nan"), float("inf")]
+    odd += ["1", None, [1.0], np.float64(0.5), np.float32(0.5), np.int64(3), np.array(1.0)]
+    cases: list[dict[str, object]] = [{**usual[0], "age": cell} for cell in odd]
+    cases += [{}, {"age": 1.0, "price": 2.0}, {**usual[0], "device": "phone"}, {name.upper(): 1.0 for name in names}]
+    for case in cases:
+        require_same(policy, [Request(case, 3)])
+        require_same(policy, [Request(context, i) for i, context in enumerate((usual[1], case, usual[2]))])
 
 
 def test_candidates() -> None:

@@ -176,8 +176,7 @@ class Desk:
         assert self._crossing is not None
         contexts, odd = self._crossing.contexts([requests[place].context for place in places])
         some: list[int] = list(places)
-        cells = contexts.ravel()
-        if odd or known.lacks or not cells.dot(cells) < _LARGEST**2:
+        if odd or known.lacks or not np.maximum.reduce(np.abs(contexts.ravel())) < _LARGEST:
             usual = (np.abs(contexts) < _LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
             usual[odd] = False
             some, contexts = [places[at] for at in np.flatnonzero(usual).tolist()], contexts[usual]

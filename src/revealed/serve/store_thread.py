@@ -32,11 +32,10 @@ class _Work(Generic[Found]):
         self._under_way.acquire()
 
     def __call__(self) -> None:
-        """Do it, unless it has been given up."""
-        if not self.claim():
-            return
+        """Do it, unless it has been given up; its turn has come all the same."""
         try:
-            self._found.append(self._work())
+            if self.claim():
+                self._found.append(self._work())
         except BaseException as error:  # noqa: BLE001 - told to who waits
             self._error = error
         finally:
