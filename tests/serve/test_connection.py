@@ -230,22 +230,31 @@ def test_a_key_is_asked_for_each_time(tmp_path) -> None:
     store.close()
 
 
-@pytest.mark.parametrize("before", [[], [post(DECIDE)], [b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"]])
-def test_a_connection_that_rests_is_closed(tmp_path, before) -> None:
-    """After a second here (30 in service) without a request; after twice as long as a body may take without a first."""
+@pytest.mark.parametrize(
+    ("before", "seconds"),
+    [
+        ([], 1.5),
+        ([post(DECIDE)], 1.0),
+        ([b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"], 1.0),
+        ([post(DECIDE) + b"POST /v1"], 1.5),
+        ([post(DECIDE), post(DECIDE)[:-5]], 1.5),
+    ],
+)
+def test_a_connection_that_rests_is_closed(tmp_path, before, seconds) -> None:
+    """After some time without a request (30 seconds in service), or without the rest of one."""
 
     async def scenario() -> None:
         async with serving(made(tmp_path)) as server:
             server.kind.patience = 1.5
             made_, wire = server.connected()
+            began = time.monotonic()
             for piece in before:
                 made_.data_received(piece)
                 await asyncio.wait_for(wire.some.wait(), 5)
             wire.some.clear()
-            began = time.monotonic()
             await asyncio.wait_for(wire.some.wait(), 5)
             assert wire.closing
-            assert time.monotonic() - began >= (0.9 if before else 1.4)
+            assert time.monotonic() - began >= seconds - 0.05
 
     asyncio.run(asyncio.wait_for(scenario(), 30))
 

@@ -292,7 +292,8 @@ class Connection(HttpToolsProtocol):
         else:  # uvicorn would set a timer for each answer, and stop it when the next request comes
             self.server_state.total_requests += 1
             self._running = None
-            self._until, self._rests = self.loop.time() + self.timeout_keep_alive, True
+            if self._between:  # else the next one has begun, and has its own time
+                self._until, self._rests = self.loop.time() + self.timeout_keep_alive, True
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read its answers."""
