@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench import report
 from bench.peers.measure import pin_threads
@@ -41,7 +41,7 @@ POLICY = "store"
 #: Connections with which the share of bare is told, besides those asked for.
 CONNECTIONS = (64, 128, 256)
 #: Decisions a second, besides half of the most.
-LIGHTER = (100.0, 500.0, 1000.0, 2000.0)
+LIGHTER = (100.0, 500.0, 1000.0, 2000.0, 3500.0)
 _TICK = os.sysconf("SC_CLK_TCK")
 #: Outcomes of a lesson in a filled store, and lessons since its checkpoint, which the learner repeats.
 _LESSON, _SINCE = 100, 300
@@ -121,11 +121,44 @@ def memory_of(pid: int) -> float:
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
-def loaded(running: Running, options: LoadOptions) -> tuple[Found, float]:
-    """Return what a load test finds, and the microseconds of processor a request takes of the process that answers."""
-    before = cpu_of(running.processes["decider"])
+class Loaded(NamedTuple):
+    """What a load test found, beside microseconds of processor a request took of the process that answered it.
+
+    ``stolen`` is the share of this machine's processors that the one beneath it gave to others meanwhile: milliseconds
+    of delay are of that, not of the service.
+    """
+
+    found: Found
+    cpu: float
+    stolen: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return self.found.answered / self.found.seconds
+
+    def delays(self) -> tuple[float, float]:
+        """Return the median and the 99th percentile, in milliseconds."""
+        took = milliseconds(self.found.took)
+        return float(took["p50"] or "nan"), float(took["p99"] or "nan")
+
+    def told(self) -> str:
+        """Return these as text."""
+        return "{:.2f} ms, {:.2f} ms".format(*self.delays()) + f" ({self.stolen:.1%} stolen)"
+
+
+def loaded(running: Running, options: LoadOptions) -> Loaded:
+    """Return what a load test finds."""
+    before, ticks = cpu_of(running.processes["decider"]), _ticks()
     found = driven(running.address, Visitors(), options)
-    return found, 1e6 * (cpu_of(running.processes["decider"]) - before) / max(found.answered, 1)
+    cpu = 1e6 * (cpu_of(running.processes["decider"]) - before) / max(found.answered, 1)
+    passed = [end - start for start, end in zip(ticks, _ticks(), strict=True)]
+    return Loaded(found, cpu, passed[7] / sum(passed))
+
+
+def _ticks() -> list[int]:
+    """Return what all processors did so far, of which the eighth is waiting for a processor that others had."""
+    return [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
 
 
 # ---- outcomes: how many a second, and when they are known to who decides --------------------------------------------
@@ -258,62 +291,55 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
     closed = LoadOptions(options.seconds, None, options.connections, tell=False)
     others = [n for n in CONNECTIONS if n != options.connections]
     with bare() as running:
-        bare_found, bare_cpu = loaded(running, closed)
-        bare_others = [loaded(running, replace(closed, connections=n))[0].answered for n in others]
+        constant = loaded(running, closed)
+        bare_others = [loaded(running, replace(closed, connections=n)).rate for n in others]
     with serving(folder) as running:
         loaded(running, replace(closed, seconds=min(2.0, options.seconds)))  # warm
-        ours, cpu = loaded(running, closed)
+        ours = loaded(running, closed)
         shares = [
-            loaded(running, replace(closed, connections=n))[0].answered / bare_answered
-            for n, bare_answered in zip(others, bare_others, strict=True)
+            loaded(running, replace(closed, connections=n)).rate / bare_rate
+            for n, bare_rate in zip(others, bare_others, strict=True)
         ]
-        rate, bare_rate = ours.answered / ours.seconds, bare_found.answered / bare_found.seconds
-        half, half_cpu = loaded(running, replace(closed, rate=rate / 2))
-        told, told_cpu = loaded(running, replace(closed, rate=rate / 2, tell=True))
-        lighter = {per_second: loaded(running, replace(closed, rate=per_second))[0] for per_second in LIGHTER}
+        half = loaded(running, replace(closed, rate=ours.rate / 2))
+        told = loaded(running, replace(closed, rate=ours.rate / 2, tell=True))
+        lighter = {per_second: loaded(running, replace(closed, rate=per_second)) for per_second in LIGHTER}
         came, came_cpu = outcomes_a_second(running, options.outcomes)
         lags = sorted(lag(running, folder, options.seconds))
-        soak = soaked(running, options.soak, rate / 2) if options.soak else None
+        soak = soaked(running, options.soak, ours.rate / 2) if options.soak else None
     with bare() as running:  # what the machine itself takes: at half load a constant waits, too
-        bare_half, _ = loaded(running, replace(closed, rate=rate / 2))
+        bare_half = loaded(running, replace(closed, rate=ours.rate / 2))
     fresh = folder / "restart"
     fresh.mkdir()
     store_policy().save(fresh / f"{POLICY}.json")
     first, first_cpu, whole = restarted(fresh, options.events)
-    (p50, p99), (told_p50, told_p99), (bare_p50, bare_p99) = (
-        (float(took["p50"] or "nan"), float(took["p99"] or "nan"))
-        for took in (milliseconds(half.took), milliseconds(told.took), milliseconds(bare_half.took))
-    )
+    p50, p99 = half.delays()
     restart = f"restart, {options.events:,} events: first decision"
     rows = [
-        ("decide, durable, as fast as it goes", f"{rate:,.0f}/s, bare {bare_rate:,.0f}/s", "", True),
-        ("the same as a share of bare", f"{rate / bare_rate:.0%}", f"≥ {SHARE:.0%}", rate >= SHARE * bare_rate),
+        ("decide, durable, as fast as it goes", f"{ours.rate:,.0f}/s, bare {constant.rate:,.0f}/s", "", True),
+        (
+            "the same as a share of bare",
+            f"{ours.rate / constant.rate:.0%}",
+            f"≥ {SHARE:.0%}",
+            ours.rate >= SHARE * constant.rate,
+        ),
         (
             f"the same with {', '.join(map(str, others))} connections instead of {options.connections}",
             ", ".join(f"{share:.0%}" for share in shares),
             "",
             True,
         ),
-        ("CPU of the process that decides, each", f"{cpu:.0f} µs, bare {bare_cpu:.0f} µs", "", True),
-        ("the same as a share of bare, by CPU", f"{bare_cpu / cpu:.0%}", f"≥ {SHARE:.0%}", bare_cpu >= SHARE * cpu),
-        ("at half load: p50", f"{p50:.2f} ms ({rate / 2:,.0f}/s)", f"< {P50:g} ms", p50 < P50),
-        ("at half load: p99", f"{p99:.2f} ms ({half_cpu:.0f} CPU µs each)", f"< {P99:g} ms", p99 < P99),
-        ("bare at as many a second: p50, p99", f"{bare_p50:.2f} ms, {bare_p99:.2f} ms", "", True),
-        *(
-            (
-                f"at {per_second:,.0f} a second: p50, p99",
-                "{p50:.2f} ms, {p99:.2f} ms".format_map(milliseconds(one.took)),
-                "",
-                True,
-            )
-            for per_second, one in lighter.items()
-        ),
+        ("CPU of the process that decides, each", f"{ours.cpu:.0f} µs, bare {constant.cpu:.0f} µs", "", True),
         (
-            "the same with an outcome for each, learned from: p50, p99",
-            f"{told_p50:.2f} ms, {told_p99:.2f} ms ({told_cpu:.0f} CPU µs each)",
-            "",
-            True,
+            "the same as a share of bare, by CPU",
+            f"{constant.cpu / ours.cpu:.0%}",
+            f"≥ {SHARE:.0%}",
+            constant.cpu >= SHARE * ours.cpu,
         ),
+        ("at half load: p50", f"{p50:.2f} ms ({ours.rate / 2:,.0f}/s)", f"< {P50:g} ms", p50 < P50),
+        ("at half load: p99", f"{p99:.2f} ms ({half.stolen:.1%} stolen)", f"< {P99:g} ms", p99 < P99),
+        ("bare at as many a second: p50, p99", bare_half.told(), "", True),
+        *((f"at {per_second:,.0f} a second: p50, p99", one.told(), "", True) for per_second, one in lighter.items()),
+        ("at half load, with an outcome for each, learned from: p50, p99", told.told(), "", True),
         ("outcomes by 100, durable", f"{came:,.0f}/s ({came_cpu:.1f} CPU µs)", f"≥ {OUTCOMES:,}/s", came >= OUTCOMES),
         ("learner's lag at 1,000 outcomes/s, longest", f"{lags[-1]:.2f} s", f"< {LAG:g} s", lags[-1] < LAG),
         (restart, f"{first:.1f} s ({first_cpu:.1f} CPU s of all processes)", f"< {RESTART:g} s", first < RESTART),
@@ -328,12 +354,12 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
             rows.append((f"soak of {options.soak:g} minutes: {name}", grew, f"< {GROWTH:.0%} more", flat))
     figures = {name: {"found": found, "reached": reached} for name, found, _, reached in rows}
     details = {
-        "bare": bare_found.to_dict(),
-        "fast": ours.to_dict(),
-        "half": half.to_dict(),
-        "bare_half": bare_half.to_dict(),
-        "told": told.to_dict(),
-        "lighter": {str(per_second): one.to_dict() for per_second, one in lighter.items()},
+        "bare": constant.found.to_dict(),
+        "fast": ours.found.to_dict(),
+        "half": half.found.to_dict(),
+        "bare_half": bare_half.found.to_dict(),
+        "told": told.found.to_dict(),
+        "lighter": {str(per_second): one.found.to_dict() for per_second, one in lighter.items()},
         "lag": lags,
         "soak": soak,
     }

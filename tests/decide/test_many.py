@@ -178,6 +178,31 @@ def test_contexts_of_numbers_alone(features, explore, compiled, monkeypatch) -> 
         require_same(policy, [Request(context, i) for i, context in enumerate((usual[1], case, usual[2]))])
 
 
+def test_a_key_that_two_fields_read_hides_no_other() -> None:
+    features = {"numeric": ["age", "context.age", "price"], "item": ["price"]}
+    policy = LearningPolicy.fresh(Specification.from_dict({"features": features, "log": LOG}), seed=5)
+    offers = [{"offer": offer, "price": float(place)} for place, offer in enumerate(OFFERS)]
+    for context in ({"age": 0.3, "price": 2.0}, {"age": 0.3}, {"age": 0.3, "context.age": 0.3}):
+        require_same(policy, [Request(context, 3, offers), Request(context, 4, offers)])
+
+
+@pytest.mark.skipif(loops.LIBRARY is None, reason="loops are not compiled here")
+@pytest.mark.parametrize("features", ["labels", "numbers", "two numbers", "both"])
+def test_the_compiled_loop_counts_for_all_kinds_of_contexts(features, monkeypatch) -> None:
+    count, found = loops.Counter.count, list[bool]()
+
+    def counted(*given: object) -> object:
+        told = count(*given)  # type: ignore[arg-type]
+        found.append(told is not None)
+        return told
+
+    monkeypatch.setattr(loops.Counter, "count", counted)
+    policy = learned(features)
+    for n in (1, 2, 9):
+        Desk(policy).decide([Request(context, i) for i, context in enumerate(contexts(n))])
+    assert found == [True] * 3
+
+
 def test_candidates() -> None:
     policy = learned("both")
     context = {"device": "phone", "age": 0.3}

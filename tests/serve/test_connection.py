@@ -157,6 +157,8 @@ REQUESTS = {
     "elsewhere": (b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", 200),
     "of another kind": (post(DECIDE, more=b"content-type: text/plain\r\n"), 415),
     "not from here": (post(DECIDE).replace(b"localhost", b"evil.test"), 421),
+    "from two": (post(DECIDE, more=b"host: evil.test\r\n"), 421),
+    "from two, the other way": (post(DECIDE, more=b"host: localhost\r\n").replace(b"localhost", b"evil.test", 1), 421),
     "from a page": (post(DECIDE, more=b"origin: https://evil.test\r\n"), 403),
 }
 
@@ -236,6 +238,8 @@ def test_a_key_is_asked_for_each_time(tmp_path) -> None:
         ([], 1.5),
         ([post(DECIDE)], 1.0),
         ([b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n"], 1.0),
+        ([post(DECIDE), b"\r\n"], 1.0),
+        ([b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", b"\r\n"], 1.0),
         ([post(DECIDE) + b"POST /v1"], 1.5),
         ([post(DECIDE), post(DECIDE)[:-5]], 1.5),
     ],

@@ -23,6 +23,12 @@ def thread() -> Iterator[StoreThread]:
     found.close()
 
 
+def where_after(seconds: float) -> set[int]:
+    """Return on which processors the thread may run, after some time."""
+    time.sleep(seconds)
+    return os.sched_getaffinity(0)
+
+
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
     async def timed() -> None:
         await asyncio.wait_for(scenario(), 20)
@@ -82,9 +88,13 @@ def test_the_loop_goes_on_while_work_takes_long(thread) -> None:
 def test_a_stuck_store_is_given_up_and_heard_of_again(thread) -> None:
     free, done = threading.Event(), list[str]()
 
+    def work() -> None:
+        free.wait()
+        done.append("begun")
+
     async def scenario() -> None:
         with pytest.raises(StoreError, match=r"not answered for 0\.2 seconds") as first:
-            await thread.in_time(lambda: (free.wait(), done.append("begun")))
+            await thread.in_time(work)
         assert first.value.unsure  # it may be done all the same
         for way in (thread.in_time, thread.in_turn):
             with pytest.raises(StoreError, match="does not answer"):
@@ -95,6 +105,66 @@ def test_a_stuck_store_is_given_up_and_heard_of_again(thread) -> None:
         assert await thread.in_time(lambda: 5) == 5
 
     run(scenario)
+
+
+def test_who_waits_for_a_slow_store_waits_as_long_as_told_however_many_there_are(thread) -> None:
+    free = threading.Event()
+
+    async def scenario() -> None:
+        blocking = asyncio.create_task(thread.in_turn(free.wait))
+        await asyncio.sleep(0.01)
+        began, took = time.monotonic(), list[float]()
+
+        async def waiting() -> None:
+            with pytest.raises(StoreError):
+                await thread.in_time(len, "")
+            took.append(time.monotonic() - began)
+
+        await asyncio.gather(*(waiting() for _ in range(30)))
+        assert max(took) < 0.2 + 30 * 0.005 + 1.0  # the loop stands aside for each
+        free.set()
+        await blocking
+
+    run(scenario)
+
+
+def test_who_is_cancelled_leaves_at_once_and_the_work_is_done(thread) -> None:
+    done: list[int] = []
+
+    def work() -> None:
+        time.sleep(0.1)
+        done.append(1)
+
+    async def scenario() -> None:
+        working = asyncio.create_task(thread.in_time(work))
+        await asyncio.sleep(0.02)
+        began = time.monotonic()
+        working.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await working
+        assert time.monotonic() - began < 0.08
+        assert await thread.in_turn(len, done) == 1
+
+    run(scenario)
+
+
+def test_a_thread_that_is_closed_says_so_and_one_that_hangs_is_left() -> None:
+    free = threading.Event()
+
+    async def scenario() -> None:
+        hanging = StoreThread(0.1)
+        with pytest.raises(StoreError, match="not answered"):
+            await hanging.in_time(free.wait)
+        assert not hanging.close()
+        idle = StoreThread(0.1)
+        assert idle.close()
+        for thread in (hanging, idle):
+            for way in (thread.in_time, thread.in_turn):
+                with pytest.raises(StoreError, match="closed"):
+                    await way(len, "")
+
+    run(scenario)
+    free.set()
 
 
 def test_work_that_waits_behind_stuck_work_never_begins(thread) -> None:
@@ -135,6 +205,12 @@ def test_the_thread_runs_where_the_loop_waits_and_else_anywhere(thread) -> None:
             assert len(where) == 1
             assert where <= anywhere
             assert await thread.in_turn(os.sched_getaffinity, 0) == anywhere
+        slow = asyncio.create_task(thread.in_time(where_after, 0.05))
+        assert await slow == anywhere  # the loop has gone on
+        turn = asyncio.create_task(thread.in_turn(where_after, 0.05))
+        await asyncio.sleep(0.01)
+        await thread.in_time(len, "")
+        assert await turn == anywhere
         assert os.sched_getaffinity(0) == anywhere  # the loop's own thread goes where it likes
 
     run(scenario)
@@ -146,6 +222,7 @@ def test_where_a_system_forbids_it_work_is_done_anywhere(monkeypatch) -> None:
         raise PermissionError
 
     monkeypatch.setattr(os, "sched_setaffinity", forbidden)
+    monkeypatch.setattr(os, "sched_getaffinity", forbidden)
     thread = StoreThread(0.2)
 
     async def scenario() -> None:

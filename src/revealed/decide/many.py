@@ -176,8 +176,9 @@ class Desk:
         assert self._crossing is not None
         contexts, odd = self._crossing.contexts([requests[place].context for place in places])
         some: list[int] = list(places)
-        if odd or known.lacks or not np.maximum.reduce(np.abs(contexts.ravel())) < _LARGEST:
-            usual = (np.abs(contexts) < _LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
+        sizes = np.abs(contexts)
+        if odd or known.lacks or not np.maximum.reduce(sizes.ravel()) < _LARGEST:
+            usual = (sizes < _LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
             usual[odd] = False
             some, contexts = [places[at] for at in np.flatnonzero(usual).tolist()], contexts[usual]
         if some:

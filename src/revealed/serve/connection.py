@@ -214,6 +214,12 @@ class Connection(HttpToolsProtocol):
         """Go on to the next request."""
         self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
+        self._rest()
+
+    def _rest(self) -> None:
+        """Wait for the next request, if it has not begun: then it has its own time."""
+        if self._between and self._running is None:
+            self._until, self._rests = self.loop.time() + self.timeout_keep_alive, True
 
     def _is_free(self) -> bool:
         """Return whether a request can go the short way now, if it is one that can."""
@@ -228,13 +234,13 @@ class Connection(HttpToolsProtocol):
         path, service = _PATHS.get(self.url), self.service()
         if path is None or service is None or self.expect_100_continue or not self._is_free():
             return None
-        headers = dict(self.headers)
+        headers, hosts = dict(self.headers), [value for name, value in self.headers if name == b"host"]
         length = headers.get(b"content-length", b"")
         usual = (
             length.isdigit()
             and 0 < int(length) <= min(SHORT, service.limits.body)
             and b"origin" not in headers
-            and (service.gate is not None or is_here(headers.get(b"host", b"")))
+            and (service.gate is not None or (hosts and all(map(is_here, hosts))))
             and self.parser.get_method() == b"POST"
             and self.parser.get_http_version() == "1.1"
             and not self.parser.should_upgrade()
@@ -292,8 +298,7 @@ class Connection(HttpToolsProtocol):
         else:  # uvicorn would set a timer for each answer, and stop it when the next request comes
             self.server_state.total_requests += 1
             self._running = None
-            if self._between:  # else the next one has begun, and has its own time
-                self._until, self._rests = self.loop.time() + self.timeout_keep_alive, True
+            self._rest()
 
     def pause_writing(self) -> None:
         """Wait for a client that does not read its answers."""

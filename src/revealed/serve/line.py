@@ -154,13 +154,13 @@ class Line:
         self._numbers.append(await self.in_turn(self.store.lease, self.options.leased))
         self._task = asyncio.get_running_loop().create_task(self._run())
 
-    async def stop(self) -> None:
-        """Close the line, once all who wait have been answered."""
+    async def stop(self) -> bool:
+        """Close the line, once all who wait have been answered; return whether the store is in nobody's use."""
         self._closing = True
         self._some.set()
         if self._task is not None:
             await self._task
-        self.thread.close()
+        return self.thread.close()
 
     @property
     def waiting(self) -> int:

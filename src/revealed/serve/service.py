@@ -140,9 +140,10 @@ class Opened:
         following.cancel()
         with suppress(asyncio.CancelledError):
             await following
-        await line.stop()
+        idle = await line.stop()
         console.close()
-        store.close()
+        if idle:  # else closing would wait for a disk that hangs
+            store.close()
 
     def _standing(self, store: Store, row: PolicyRow) -> Standing:
         kept = store.checkpoint(row.name)

@@ -6,11 +6,13 @@ import asyncio
 import ctypes
 import os
 import sys
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from functools import partial
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock, Thread, get_native_id
 from typing import Any, Generic, TypeVar
 
 from revealed.errors import StoreError
@@ -29,6 +31,7 @@ class _Work(Generic[Found]):
         self._work, self._claim, self._under_way = work, Lock(), Lock()
         self._found: list[Found] = []
         self._error: BaseException | None = None
+        self._then: Callable[[], None] | None = None
         self._under_way.acquire()
 
     def __call__(self) -> None:
@@ -40,6 +43,8 @@ class _Work(Generic[Found]):
             self._error = error
         finally:
             self._under_way.release()
+            if self._then is not None:
+                self._then()
 
     def claim(self) -> bool:
         """Return whether nobody did so before: who does it, or who gives it up before it has begun."""
@@ -51,6 +56,24 @@ class _Work(Generic[Found]):
             return False
         self._under_way.release()
         return True
+
+    async def noticed_within(self, seconds: float) -> bool:
+        """Let the loop go on, for so long at most, and return whether it is done."""
+        loop = asyncio.get_running_loop()
+        done: asyncio.Future[None] = loop.create_future()
+
+        def end() -> None:
+            if not done.done():
+                done.set_result(None)
+
+        def notice() -> None:
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(end)
+
+        self._then = notice
+        if not self.done_within(0):  # else it was done before it knew whom to tell
+            await asyncio.wait((done,), timeout=seconds)
+        return self.done_within(0)
 
     def result(self) -> Found:
         """Return what was found, or raise what went wrong; once it is done."""
@@ -67,31 +90,32 @@ class _Place:
     """
 
     def __init__(self) -> None:
-        self._all: set[int] = set()
-        self._at: int | None = None
+        self._here: Callable[[], int] | None = None
+        self._at, self._caller = -1, 0
         if sys.platform == "linux":
-            self._all = os.sched_getaffinity(0)
-            self._here = ctypes.CDLL(None).sched_getcpu
+            with suppress(OSError, AttributeError):
+                self._here = ctypes.CDLL(None).sched_getcpu
 
     def bring(self, thread: int) -> None:
-        """Bring a thread here."""
-        if self._all:
+        """Bring a thread to who calls."""
+        if self._here is not None:
             here = self._here()
-            if here != self._at:
+            if here >= 0 and here != self._at:
+                self._at, self._caller = here, get_native_id()
                 self._move(thread, {here})
-                self._at = here
 
-    def let_go(self) -> None:
-        """Let the thread that calls go wherever it may."""
-        if self._at is not None:
-            self._move(0, self._all)
-            self._at = None  # last: if it is brought back between, it is so again the next time
+    def let_go(self, thread: int) -> None:
+        """Let it go wherever who brought it may."""
+        if self._at >= 0:
+            self._at = -1
+            with suppress(OSError):
+                self._move(thread, os.sched_getaffinity(self._caller))
 
     def _move(self, thread: int, to: set[int]) -> None:
         try:
             os.sched_setaffinity(thread, to)
         except OSError:
-            self._all = set()
+            self._here = None
 
 
 class StoreThread:
@@ -106,19 +130,24 @@ class StoreThread:
     def __init__(self, patience: float) -> None:
         self._patience, self._place = patience, _Place()
         self._line: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, name="store", daemon=True)  # a hung disk keeps no process alive
-        self._thread.start()
+        self._turns: deque[Future[Any]] = deque()  # that are waited for without haste
         self._stuck: _Work[Any] | None = None
+        self._closed = False
+        self._thread = Thread(target=self._run, name="store", daemon=True)
+        self._thread.start()
 
-    def close(self) -> None:
-        """End it, once what it does is done."""
+    def close(self) -> bool:
+        """End it, once what it does is done; return whether it has ended: what hangs is not waited for."""
+        self._closed = True
         self._line.put(None)
-        self._thread.join()
+        self._thread.join(self._patience)
+        return not self._thread.is_alive()
 
     async def in_turn(self, work: Callable[..., Found], *arguments: Any) -> Found:
         """Do something with the store when it is its turn: one thread uses it. StoreError while that is stuck."""
         self._require_awake()
         future: Future[Found] = Future()
+        self._turns.append(future)
         self._line.put(partial(self._fulfil, future, partial(work, *arguments)))
         return await asyncio.wrap_future(future)
 
@@ -126,11 +155,13 @@ class StoreThread:
         """Do something with the store; StoreError if it takes too long, though it may be done all the same, later."""
         self._require_awake()
         under_way = _Work(partial(work, *arguments))
-        self._place.bring(self._thread.native_id or 0)
+        if not self._turns:
+            self._place.bring(self._thread.native_id or 0)
         self._line.put(under_way)
         if under_way.done_within(_ASIDE):  # most often, and nobody has fought over a turn
             return under_way.result()
-        if await asyncio.get_running_loop().run_in_executor(None, under_way.done_within, self._patience):
+        self._place.let_go(self._thread.native_id or 0)
+        if await under_way.noticed_within(self._patience):
             return under_way.result()
         self._stuck = under_way
         error = StoreError(f"the store has not answered for {self._patience:g} seconds")
@@ -142,14 +173,17 @@ class StoreThread:
             work()
 
     def _require_awake(self) -> None:
+        if self._closed:
+            raise StoreError("the store is closed")
         if self._stuck is not None and not self._stuck.done_within(0):
             raise StoreError("the store does not answer")
 
     def _fulfil(self, future: Future[Found], work: Callable[[], Found]) -> None:
-        if not future.set_running_or_notify_cancel():
-            return
-        self._place.let_go()  # others go on meanwhile
         try:
-            future.set_result(work())
+            if future.set_running_or_notify_cancel():
+                self._place.let_go(0)  # others go on meanwhile
+                future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - told to who waits
             future.set_exception(error)
+        finally:
+            self._turns.popleft()  # they are done in their order

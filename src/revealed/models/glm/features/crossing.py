@@ -56,7 +56,7 @@ class _Side:
 
     def products(self, values: Float[np.ndarray, "n factors"]) -> Float[np.ndarray, "n columns"]:
         left, right = self.of_each
-        return np.asarray(values[:, left] * values[:, right])
+        return np.asarray(values.take(left, axis=1) * values.take(right, axis=1))  # rows in one piece, for loops
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +98,8 @@ class Crossing:
     def of(cls, space: FeatureSpace, items: Sequence[str]) -> Crossing | None:
         """Return a space's, or None where rows are no such products: hashed terms, numbers computed of both sides.
 
+        Nor where two fields of contexts have one name.
+
         Parameters
         ----------
         space : FeatureSpace
@@ -113,6 +115,9 @@ class Crossing:
             if len(sides) != 1 or (item.expression and sides != {True}):
                 return None
             of_item.append(sides.pop())
+        known = [field.name for field, ours in zip(specification.fields, of_item, strict=True) if not ours]
+        if len({name.removeprefix(CONTEXT) for name in known}) < len(known):  # "age" and "context.age"
+            return None
         ours, theirs = _Side(), _Side()
         columns = np.empty((2, space.n_params), dtype=np.int64)
         grown = zip(space.ledger.terms[: space.extent.n_grown], space.ledger.keys[: space.extent.n_grown], strict=True)
