@@ -178,6 +178,7 @@ def test_work_that_waits_behind_stuck_work_never_begins(thread) -> None:
         assert not behind.value.unsure
         free.set()
         await before
+        await asyncio.sleep(0.1)  # its turn comes, and nothing is done
         assert await thread.in_turn(len, done) == 0
 
     run(scenario)

@@ -87,33 +87,38 @@ class _Place:
 
     What the work needs is in that one's cache, and nobody has to be woken elsewhere, which takes a virtual machine
     longer than the work. Where a system cannot do so (all but Linux), or forbids it, nothing is done.
+
+    Parameters
+    ----------
+    thread : int, optional
+        The system's number of the thread.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, thread: int | None) -> None:
+        self._thread, self._caller, self._at = thread or 0, 0, -1
         self._here: Callable[[], int] | None = None
-        self._at, self._caller = -1, 0
-        if sys.platform == "linux":
+        if sys.platform == "linux" and thread:
             with suppress(OSError, AttributeError):
                 self._here = ctypes.CDLL(None).sched_getcpu
 
-    def bring(self, thread: int) -> None:
-        """Bring a thread to who calls."""
+    def bring(self) -> None:
+        """Bring the thread to who calls."""
         if self._here is not None:
             here = self._here()
             if here >= 0 and here != self._at:
                 self._at, self._caller = here, get_native_id()
-                self._move(thread, {here})
+                self._move({here})
 
-    def let_go(self, thread: int) -> None:
+    def let_go(self) -> None:
         """Let it go wherever who brought it may."""
         if self._at >= 0:
             self._at = -1
             with suppress(OSError):
-                self._move(thread, os.sched_getaffinity(self._caller))
+                self._move(os.sched_getaffinity(self._caller))
 
-    def _move(self, thread: int, to: set[int]) -> None:
+    def _move(self, to: set[int]) -> None:
         try:
-            os.sched_setaffinity(thread, to)
+            os.sched_setaffinity(self._thread, to)
         except OSError:
             self._here = None
 
@@ -128,13 +133,14 @@ class StoreThread:
     """
 
     def __init__(self, patience: float) -> None:
-        self._patience, self._place = patience, _Place()
+        self._patience = patience
         self._line: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._turns: deque[Future[Any]] = deque()  # that are waited for without haste
         self._stuck: _Work[Any] | None = None
         self._closed = False
         self._thread = Thread(target=self._run, name="store", daemon=True)
         self._thread.start()
+        self._place = _Place(self._thread.native_id)
 
     def close(self) -> bool:
         """End it, once what it does is done; return whether it has ended: what hangs is not waited for."""
@@ -156,11 +162,11 @@ class StoreThread:
         self._require_awake()
         under_way = _Work(partial(work, *arguments))
         if not self._turns:
-            self._place.bring(self._thread.native_id or 0)
+            self._place.bring()
         self._line.put(under_way)
         if under_way.done_within(_ASIDE):  # most often, and nobody has fought over a turn
             return under_way.result()
-        self._place.let_go(self._thread.native_id or 0)
+        self._place.let_go()
         if await under_way.noticed_within(self._patience):
             return under_way.result()
         self._stuck = under_way
@@ -181,7 +187,7 @@ class StoreThread:
     def _fulfil(self, future: Future[Found], work: Callable[[], Found]) -> None:
         try:
             if future.set_running_or_notify_cancel():
-                self._place.let_go(0)  # others go on meanwhile
+                self._place.let_go()  # others go on meanwhile
                 future.set_result(work())
         except BaseException as error:  # noqa: BLE001 - told to who waits
             future.set_exception(error)
