@@ -75,6 +75,10 @@ class BadRequestError(Exception):
         self.status, self.reason = status, reason
 
 
+#: A union would be made anew for each answer.
+_REFUSALS = (BadRequestError, GateError, BusyError)
+
+
 class Reply(NamedTuple):
     """What is answered over HTTP.
 
@@ -234,10 +238,11 @@ class Service:
         status, more = 200, _NO_MORE
         if isinstance(answer, Refused):
             status = 422
-        elif isinstance(answer, Exception):
-            if not isinstance(answer, BadRequestError | GateError | BusyError):
-                self.line.counts.add("errors", 1)
+        elif isinstance(answer, _REFUSALS):
             status, answer, more = _refusal(answer)
+        elif isinstance(answer, Exception):
+            self.line.counts.add("errors", 1)
+            status, answer = 500, Refused(f"an error of ours: {type(answer).__name__}")
         return Reply(status, form, self._write[form](answer), more)
 
     # ---- reading --------------------------------------------------------------------------------------------------
@@ -340,9 +345,7 @@ def _form_of(headers: Mapping[bytes, bytes]) -> bytes:
     raise BadRequestError(415, "send application/json or application/msgpack")
 
 
-def _refusal(error: Exception) -> tuple[int, Refused, Headers]:
-    if not isinstance(error, BadRequestError | GateError | BusyError):
-        return 500, Refused(f"an error of ours: {type(error).__name__}"), _NO_MORE
+def _refusal(error: BadRequestError | GateError | BusyError) -> tuple[int, Refused, Headers]:
     more: Headers = []
     status = 503 if isinstance(error, BusyError) else error.status
     wait = getattr(error, "wait", 0.0)

@@ -157,13 +157,13 @@ class Connection(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what comes, unless a request has grown too long."""
-        fresh, end = self._between, data.find(_END) + len(_END)
+        fresh = self._between
         if fresh:
+            end = data.find(_END) + len(_END)
             beginning = self.beginnings.get(data[:end])
             if beginning is not None and len(data) == end + beginning.length and self._is_free():
                 self._until = inf
                 self.cycle = self._running = self._hot = _Hot(beginning, data[end:])  # type: ignore[assignment]
-                self._unset_keepalive_if_required()
                 self._ask(self._hot)
                 return
         self._bytes += len(data)
@@ -214,6 +214,7 @@ class Connection(HttpToolsProtocol):
         """Go on to the next request."""
         self._running = self.pipeline[-1][0] if self.pipeline else None
         super().on_response_complete()
+        self._unset_keepalive_if_required()  # what is waited for here waits by one timer
         self._rest()
 
     def _rest(self) -> None:
@@ -295,7 +296,7 @@ class Connection(HttpToolsProtocol):
             self.transport.close()
         if self.pipeline or self.flow.read_paused:
             self.on_response_complete()
-        else:  # uvicorn would set a timer for each answer, and stop it when the next request comes
+        else:  # uvicorn would set a timer for each answer
             self.server_state.total_requests += 1
             self._running = None
             self._rest()

@@ -185,11 +185,19 @@ class StoreThread:
             raise StoreError("the store does not answer")
 
     def _fulfil(self, future: Future[Found], work: Callable[[], Found]) -> None:
+        if not future.set_running_or_notify_cancel():
+            self._turns.popleft()
+            return
         try:
-            if future.set_running_or_notify_cancel():
-                self._place.let_go()  # others go on meanwhile
-                future.set_result(work())
+            found = self._unhurried(work)
         except BaseException as error:  # noqa: BLE001 - told to who waits
             future.set_exception(error)
+        else:
+            future.set_result(found)
+
+    def _unhurried(self, work: Callable[[], Found]) -> Found:
+        self._place.let_go()  # others go on meanwhile
+        try:
+            return work()
         finally:
-            self._turns.popleft()  # they are done in their order
+            self._turns.popleft()  # they are done in their order; before anybody is told

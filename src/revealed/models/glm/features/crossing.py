@@ -55,8 +55,7 @@ class _Side:
         return np.array(list(self.pairs), dtype=np.intp).T
 
     def products(self, values: Float[np.ndarray, "n factors"]) -> Float[np.ndarray, "n columns"]:
-        left, right = self.of_each
-        return np.asarray(values.take(left, axis=1) * values.take(right, axis=1))  # rows in one piece, for loops
+        return _columns(values, *self.of_each)
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,7 +114,7 @@ class Crossing:
             if len(sides) != 1 or (item.expression and sides != {True}):
                 return None
             of_item.append(sides.pop())
-        known = [field.name for field, ours in zip(specification.fields, of_item, strict=True) if not ours]
+        known = [item.name for item, is_ours in zip(specification.fields, of_item, strict=True) if not is_ours]
         if len({name.removeprefix(CONTEXT) for name in known}) < len(known):  # "age" and "context.age"
             return None
         ours, theirs = _Side(), _Side()
@@ -205,10 +204,7 @@ class Crossing:
             read = np.array(array("d", found)).reshape(len(records), 1 + len(places))
         except (KeyError, TypeError, AttributeError, OverflowError):
             return None
-        left, right = self._read_by
-        return (
-            read.take(left, axis=1) if right is None else np.asarray(read.take(left, axis=1) * read.take(right, axis=1))
-        )
+        return _columns(read, *self._read_by)
 
     @cached_property
     def _read_by(self) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"] | None]:
@@ -340,3 +336,11 @@ class Crossing:
         return frozenset(
             item.name for i, item in enumerate(fields) if not self.of_item[i] and not item.name.startswith(CONTEXT)
         )
+
+
+def _columns(
+    values: Float[np.ndarray, "n some"], left: Int[np.ndarray, " columns"], right: Int[np.ndarray, " columns"] | None
+) -> Float[np.ndarray, "n columns"]:
+    """Return products of two columns each, rows in one piece, as loops read them; None for second ones that are one."""
+    found = values.take(left, axis=1)
+    return found if right is None else found * values.take(right, axis=1)
