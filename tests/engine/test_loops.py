@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 import tracemalloc
+from array import array
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -126,10 +127,29 @@ def test_what_is_foretold(
     assert loops.foretell(each, rewards, codes, told=told) is None
 
 
+class Draws:
+    """Contexts, and draws for them, of whole numbers: sums are exact, and many are equal."""
+
+    def __init__(self, seed: int, n_contexts: int, n_columns: int, n_half: int, n_candidates: int, odd: bool) -> None:
+        rng, self.n_draws, self.n_cells = np.random.default_rng(seed), 2 * n_half - odd, 3
+        self.cells = rng.integers(-2, 3, (n_contexts, self.n_cells)).astype(float)
+        self.left, self.right = rng.integers(0, self.n_cells, (2, n_columns))
+        self.parts = rng.integers(-2, 3, (n_half, n_columns, n_candidates)).astype(float)
+        self.twice = rng.integers(-2, 3, (n_columns, n_candidates)).astype(float)
+        self.allowed, self.members = rng.random(n_candidates) < 0.7, rng.integers(0, self.n_draws, self.n_draws)
+        self.numbers = rng.integers(0, self.n_draws, n_contexts).tolist()
+        self.contexts = self.cells.take(self.left, axis=1) * self.cells.take(self.right, axis=1)
+        self.means, self.whose = self.contexts @ self.twice, self.members[self.numbers]
+        self.plain = loops.Reading(n_columns)
+
+    def counter(self, allowed: np.ndarray | None = None) -> loops.Counter:
+        return loops.Counter(self.parts, self.n_draws, self.twice, self.members, allowed)
+
+
 @needs_loops
 @given(
     seed=st.integers(0, 2**20),
-    n_contexts=st.integers(0, 4),
+    n_contexts=st.integers(1, 4),
     n_columns=st.integers(1, 5),
     n_half=st.integers(1, 5),
     n_candidates=st.integers(4, 40),
@@ -138,40 +158,83 @@ def test_what_is_foretold(
 def test_the_best_of_each_draw_and_of_its_mirror_image(
     seed: int, n_contexts: int, n_columns: int, n_half: int, n_candidates: int, odd: bool
 ) -> None:
-    rng, n_draws = np.random.default_rng(seed), 2 * n_half - odd
-    contexts = rng.integers(-2, 3, (n_contexts, n_columns)).astype(
-        float
-    )  # whole numbers: sums are exact, and many equal
-    parts = rng.integers(-2, 3, (n_half, n_columns, n_candidates)).astype(float)
-    twice = rng.integers(-2, 3, (n_contexts, n_candidates)).astype(float)
-    allowed, members = rng.random(n_candidates) < 0.7, rng.integers(0, n_draws, n_contexts)
-    for may in (None, allowed) if allowed.any() else (None,):
-        scores = contexts @ parts
-        scores = np.concatenate([scores, twice - scores])[:n_draws]
+    it = Draws(seed, n_contexts, n_columns, n_half, n_candidates, odd)
+    for may in (None, it.allowed) if it.allowed.any() else (None,):
+        scores = it.contexts @ it.parts
+        scores = np.concatenate([scores, it.means - scores])[: it.n_draws]
         if may is not None:
             scores[:, :, ~may] = -np.inf
-        found = loops.Counter(parts, n_draws).count(contexts, twice, may, members)
+        counter, own = it.counter(may), scores[it.whose, np.arange(n_contexts)]
+        found = counter.count(it.contexts, it.means, it.whose)
         assert found is not None
-        own, best = scores[members, np.arange(n_contexts)], scores.argmax(axis=2)
+        counts = (scores.argmax(axis=2)[:, :, None] == np.arange(n_candidates)).sum(axis=0)
         np.testing.assert_array_equal(found.own, own)
-        np.testing.assert_array_equal(found.best, own.argmax(axis=1))
-        np.testing.assert_array_equal(found.counts, (best[:, :, None] == np.arange(n_candidates)).sum(axis=0))
-    if n_contexts:
-        for infinite in (np.nan, np.inf):  # where a draw's own scores are finite its mirror image may not be
-            wrong = twice.copy()
-            wrong[-1, -1] = infinite
-            assert loops.Counter(parts, n_draws).count(contexts, wrong, allowed, members) is None
-        counter = loops.Counter(parts, n_draws)
-        assert counter.count(contexts, twice, None, members + n_draws) is None
-        for small in (contexts[:, 1:].copy(), contexts[1:]):
-            assert counter.count(small, twice, None, members) is None
-        assert counter.count(contexts, twice[:, 1:].copy(), None, members) is None
-        assert counter.count(contexts, twice, None, members[1:]) is None
-        parts[-1, -1, -1] = np.nan
-        assert loops.Counter(parts, n_draws).count(contexts, twice, None, members) is None
-    few = loops.Counter(parts[:, :, :3].copy(), n_draws)
-    assert few.count(contexts, twice[:, :3].copy(), None, members) is None
-    assert loops.Counter(parts, n_draws + 2 * n_half).count(contexts, twice, None, members) is None
+        np.testing.assert_array_equal(found.counts, counts)
+        best = own.argmax(axis=1)
+        shares = counts[np.arange(n_contexts), best] / it.n_draws
+        for some, reading in ((it.cells, loops.Reading(it.n_cells, it.left, it.right)), (it.contexts, it.plain)):
+            for one in (some, array("d", some.ravel())):
+                for first in (0, n_contexts - 1):
+                    chosen = counter.choose(one, first, it.numbers[first:], reading, 1e9)
+                    assert chosen == (best[first:].tolist(), shares[first:].tolist())
+        chosen = counter.choose(it.cells, 0, it.numbers, loops.Reading(it.n_cells, it.left), 1e9)
+        assert chosen == counter.choose(it.cells[:, it.left].copy(), 0, it.numbers, it.plain, 1e9)
+
+
+@needs_loops
+def test_draws_of_what_cannot_be_read_are_left_to_numpy() -> None:
+    it = Draws(1, 3, 4, 5, 6, True)
+    counter = it.counter()
+    for infinite in (np.nan, np.inf):  # where a draw's own scores are finite its mirror image may not be
+        wrong = it.means.copy()
+        wrong[-1, -1] = infinite
+        assert counter.count(it.contexts, wrong, it.whose) is None
+    assert counter.count(it.contexts, it.means, it.whose + it.n_draws) is None
+    for small in (it.contexts[:, 1:].copy(), it.contexts[1:]):
+        assert counter.count(small, it.means, it.whose) is None
+    assert counter.count(it.contexts, it.means[:, 1:].copy(), it.whose) is None
+    assert counter.count(it.contexts, it.means, it.whose[1:]) is None
+    few = loops.Counter(it.parts[:, :, :3].copy(), it.n_draws, it.twice[:, :3].copy(), it.members, None)
+    assert few.count(it.contexts, it.means[:, :3].copy(), it.whose) is None
+    many = it.n_draws + 2 * len(it.parts)
+    further = loops.Counter(it.parts, many, it.twice, np.resize(it.members, many), None)
+    assert further.count(it.contexts, it.means, it.whose) is None
+    it.parts[-1, -1, -1] = np.nan
+    assert it.counter().count(it.contexts, it.means, it.whose) is None
+
+
+@needs_loops
+def test_choices_among_what_cannot_be_read_are_left_to_numpy() -> None:
+    it = Draws(1, 3, 4, 5, 6, True)
+    counter, n = it.counter(), it.numbers
+    assert counter.choose(it.contexts, 0, n, it.plain, 1e9) is not None
+    for odd in (np.nan, np.inf, -1e9, 1e9):
+        large = it.contexts.copy()
+        large[-1, -1] = odd
+        assert counter.choose(large, 0, n, it.plain, 1e9) is None
+    for number in (-1, it.n_draws):
+        assert counter.choose(it.contexts, 0, [*n[:-1], number], it.plain, 1e9) is None
+    for first in (-1, 1):
+        assert counter.choose(it.contexts, first, n, it.plain, 1e9) is None
+    assert counter.choose(it.contexts.astype(np.float32), 0, n, it.plain, 1e9) is None
+    for other in (
+        loops.Reading(5),
+        loops.Reading(2, it.left),  # a cell that is not there
+        loops.Reading(4, it.left - 3),
+        loops.Reading(4, it.left[1:]),
+        loops.Reading(4, it.left, it.right[1:]),
+    ):
+        assert counter.choose(it.contexts, 0, n, other, 1e9) is None
+    few = loops.Counter(it.parts[:, :, :3].copy(), it.n_draws, it.twice[:, :3].copy(), it.members, None)
+    for twice, members in ((it.twice[1:], it.members), (it.twice, it.members[1:])):
+        assert (
+            loops.Counter(it.parts, it.n_draws, twice, members, None).choose(it.contexts, 0, n, it.plain, 1e9) is None
+        )
+    assert few.choose(it.contexts, 0, n, it.plain, 1e9) is None
+    it.members[it.numbers[0]] = it.n_draws
+    assert it.counter().choose(it.contexts, 0, n, it.plain, 1e9) is None
+    it.members[it.numbers[0]], it.parts[-1, -1, -1] = 0, np.nan
+    assert it.counter().choose(it.contexts, 0, n, it.plain, 1e9) is None
 
 
 @needs_loops

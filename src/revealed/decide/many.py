@@ -17,9 +17,10 @@ import numpy as np
 from jaxtyping import Float
 
 from revealed.choices.policy import Decision
-from revealed.decide.explore.crossed import Crossed, CrossedOutlook
+from revealed.decide.explore.crossed import LARGEST, Crossed, CrossedOutlook
 from revealed.decide.policy import LearningPolicy
 from revealed.decide.showing import NUMBERS, SINGLES
+from revealed.engine import loops
 from revealed.errors import RevealedError
 from revealed.models.glm.features.crossing import Candidates, Crossing
 
@@ -29,8 +30,6 @@ Chances = Float[np.ndarray, "requests candidates"]
 _KNOWN = 64
 #: The most numbers that a set's part of a pool may take, twice: 64 MiB.
 _MOST_CELLS = 1 << 23
-#: Contexts with larger numbers go the long way, where they are refused.
-_LARGEST = 1e154
 
 
 @dataclass(slots=True)
@@ -51,7 +50,6 @@ class _Set:
     labels: tuple[str, ...]
     part: Candidates
     crossed: Crossed
-    allowed: np.ndarray | None
 
     @cached_property
     def lacks(self) -> bool:
@@ -90,11 +88,10 @@ class Desk:
         """
         found: list[Decision | RevealedError | None] = [None] * len(requests)
         version = self.policy.version
-        for some, known, outlook in self._alike(requests):
-            choices = self.policy.explorer.choose_many_by(outlook, outlook.numbers)
-            told = zip(some, choices.actions.tolist(), choices.propensities.tolist(), strict=True)
-            for place, action, chance in told:
-                found[place] = Decision((known.labels[action],), chance, version, requests[place].seed, (chance,))
+        for places, known in self._alike(requests):
+            for some, actions, chances in self._chosen(known, requests, places):
+                for place, action, chance in zip(some, actions, chances, strict=True):
+                    found[place] = Decision.of_one(known.labels[action], chance, version, requests[place].seed)
         until = time.monotonic() + patience
         for place, request in enumerate(requests):
             if found[place] is None and time.monotonic() < until:
@@ -116,13 +113,14 @@ class Desk:
         labels : tuple of str
         chances : ndarray of float64, shape (places, candidates)
         """
-        for some, known, outlook in self._alike(requests):
-            yield some, known.labels, self.policy.explorer.probabilities_many_by(outlook)
+        for places, known in self._alike(requests):
+            for some, outlook in self._outlook(known, requests, places):
+                yield some, known.labels, self.policy.explorer.probabilities_many_by(outlook)
 
     # ---- how ------------------------------------------------------------------------------------------------------
 
-    def _alike(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], _Set, CrossedOutlook]]:
-        """Yield the requests that share candidates, and the outlook on them; odd ones are of no group."""
+    def _alike(self, requests: Sequence[Request]) -> Iterator[tuple[list[int], _Set]]:
+        """Yield the requests that share candidates; odd ones are of no group."""
         groups: dict[Hashable, list[int]] = {}
         for place, request in enumerate(requests):
             if self._is_usual(request):
@@ -133,7 +131,28 @@ class Desk:
         for key, places in groups.items():
             known = self._set_of(key, requests[places[0]].candidates)
             if known is not None:
-                yield from self._outlook(known, requests, places)
+                yield places, known
+
+    def _chosen(
+        self, known: _Set, requests: Sequence[Request], places: list[int]
+    ) -> Iterator[tuple[list[int], Sequence[int], Sequence[float]]]:
+        """Yield what is shown to those who share candidates, and with which probability; to odd ones nothing."""
+        explorer, posterior, crossing = self.policy.explorer, self.policy.model.posterior, self._crossing
+        assert crossing is not None
+        cells = None if known.lacks else crossing.numbers([requests[place].context for place in places])
+        if cells is not None:  # most often
+            numbers = [requests[place].seed + SINGLES for place in places]
+            found = explorer.choose_crossed(known.crossed, posterior, cells, numbers, crossing.reading)
+            if found is not None:
+                yield places, *found
+                return
+        for some, outlook in self._outlook(known, requests, places):
+            numbers, contexts = outlook.numbers.tolist(), outlook.contexts
+            found = explorer.choose_crossed(known.crossed, posterior, contexts, numbers, self._as_they_are)
+            if found is None:
+                choices = explorer.choose_many_by(outlook, outlook.numbers)
+                found = choices.actions.tolist(), choices.propensities.tolist()
+            yield some, *found
 
     def _is_usual(self, request: Request) -> bool:
         slate = self.policy.specification.slate
@@ -145,6 +164,12 @@ class Desk:
     def _crossing(self) -> Crossing | None:
         policy = self.policy
         return Crossing.of(policy.space, (policy.catalogue.column, *policy.catalogue.fields))
+
+    @cached_property
+    def _as_they_are(self) -> loops.Reading:
+        """How columns of contexts are read from columns of contexts."""
+        assert self._crossing is not None
+        return loops.Reading(self._crossing.shape[1])
 
     def _set_of(self, key: Hashable, candidates: Sequence[str | Mapping[str, Any]] | None) -> _Set | None:
         if key not in self._sets:
@@ -167,24 +192,25 @@ class Desk:
         part = crossing.candidates(records) if cells <= _MOST_CELLS and len(set(labels)) == len(labels) else None
         if part is None:
             return None
-        crossed = Crossed(policy.explorer.source, part.values, crossing.item, crossing.context, crossing.shape[1])
-        return _Set(labels, part, crossed, None if allowed.all() else allowed)
+        only = None if allowed.all() else allowed
+        crossed = Crossed(policy.explorer.source, part.values, crossing.item, crossing.context, crossing.shape[1], only)
+        return _Set(labels, part, crossed)
 
     def _outlook(
         self, known: _Set, requests: Sequence[Request], places: Sequence[int]
-    ) -> Iterator[tuple[list[int], _Set, CrossedOutlook]]:
+    ) -> Iterator[tuple[list[int], CrossedOutlook]]:
         assert self._crossing is not None
         contexts, odd = self._crossing.contexts([requests[place].context for place in places])
         some: list[int] = list(places)
         sizes = np.abs(contexts)
-        if odd or known.lacks or not np.maximum.reduce(sizes.ravel()) < _LARGEST:
-            usual = (sizes < _LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
+        if odd or known.lacks or not np.maximum.reduce(sizes.ravel()) < LARGEST:
+            usual = (sizes < LARGEST).all(axis=1) & ~(contexts[:, known.part.lacking] != 0).any(axis=1)
             usual[odd] = False
             some, contexts = [places[at] for at in np.flatnonzero(usual).tolist()], contexts[usual]
         if some:
             numbers = np.array([requests[place].seed + SINGLES for place in some], dtype=np.int64)
             posterior = self.policy.model.posterior
-            yield some, known, CrossedOutlook(known.crossed, posterior, contexts, numbers, known.allowed)
+            yield some, CrossedOutlook(known.crossed, posterior, contexts, numbers)
 
     def _alone(self, request: Request) -> Decision | RevealedError:
         try:

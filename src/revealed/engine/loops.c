@@ -341,6 +341,52 @@ LOOP WIDE int count(const double *restrict contexts, ptrdiff_t n_contexts, ptrdi
     return sum_of(total - total) == 0.0; /* all are finite */
 }
 
+/* Choose in each of several contexts: what has the highest score under the draw that is its own, and in which share of
+ * all draws it has.
+ *
+ * cells     (n_contexts, n_cells) what is known of each
+ * left      (n_columns,) the cell that each column of contexts is; NULL: they are the columns
+ * right     (n_columns,) the cell that it is multiplied by; NULL: by none
+ * most      columns stay below, in size
+ * parts, n_half, n_candidates, n_draws, barred as above
+ * twice     (n_columns, n_candidates) what contexts are multiplied by for twice the mean scores
+ * members   (n_draws,) whose draw it is, of decisions by number
+ * number    (n_contexts,)
+ * room      (n_contexts, n_columns + 3 n_candidates + 1) zero before
+ * best      (n_contexts,)
+ * share     (n_contexts,)
+ */
+LOOP WIDE int choose(const double *restrict cells, ptrdiff_t n_contexts, ptrdiff_t n_cells,
+                     const int64_t *restrict left, const int64_t *restrict right, double most, ptrdiff_t n_columns,
+                     const double *restrict parts, ptrdiff_t n_half, ptrdiff_t n_candidates,
+                     const double *restrict twice, ptrdiff_t n_draws, const double *restrict barred,
+                     const int64_t *restrict members, const int64_t *restrict number, double *restrict room,
+                     int64_t *restrict best, double *restrict share)
+{
+    double *contexts = room, *mean = contexts + n_contexts * n_columns, *own = mean + n_contexts * n_candidates;
+    double *counts = own + n_contexts * n_candidates;
+    int64_t *member = (int64_t *)(counts + n_contexts * n_candidates);
+    int sound = 1;
+    for (ptrdiff_t i = 0; i < n_contexts; i++, cells += n_cells) {
+        if (number[i] < 0 || number[i] >= n_draws)
+            return 0;
+        member[i] = members[number[i]];
+        double *context = contexts + i * n_columns, *middle = mean + i * n_candidates;
+        for (ptrdiff_t b = 0; b < n_columns; b++) {
+            context[b] = cells[left ? left[b] : b] * (right ? cells[right[b]] : 1.0);
+            sound &= context[b] < most && context[b] > -most; /* not a number fails too */
+            for (ptrdiff_t j = 0; j < n_candidates; j++)
+                middle[j] += context[b] * twice[b * n_candidates + j];
+        }
+    }
+    if (!sound || !count(contexts, n_contexts, n_columns, parts, n_half, n_candidates, mean, n_draws, barred, member,
+                         own, best, counts))
+        return 0;
+    for (ptrdiff_t i = 0; i < n_contexts; i++)
+        share[i] = counts[i * n_candidates + best[i]] / (double)n_draws;
+    return 1;
+}
+
 /* Rows of answers, and independent beliefs about n_params parameters that learn from them.
  *
  * index, value   (cells,) the parameters that rows touch, in a row each once, and their features

@@ -9,6 +9,7 @@ stand in the docstrings, not in the types.
 from __future__ import annotations
 
 import ctypes
+from array import array
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import ClassVar, NamedTuple
@@ -58,6 +59,8 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     library.move.argtypes = [_ADDRESS, _SIZE, _SIZE, _NUMBER, _NUMBER]
     library.climb.argtypes = [_ADDRESS, _SIZE, _ADDRESS, _ADDRESS, _SIZE, _SIZE, _SIZE, _ADDRESS, _ADDRESS]
     library.count.argtypes = [_ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, *[_ADDRESS] * 5]
+    library.choose.argtypes = [_ADDRESS, _SIZE, _SIZE, _ADDRESS, _ADDRESS, _NUMBER, _SIZE]
+    library.choose.argtypes += [_ADDRESS, _SIZE, _SIZE, _ADDRESS, _SIZE, *[_ADDRESS] * 6]
     library.move.restype = library.climb.restype = None
     return library
 
@@ -189,62 +192,120 @@ class Counted(NamedTuple):
     ----------
     own : array, shape (contexts, candidates)
         Each context's scores under its own draw.
-    best : array of int64, shape (contexts,)
-        Which of them is the highest, the first of equal ones.
     counts : array, shape (contexts, candidates)
         In how many draws each candidate's score is the highest.
     """
 
     own: Float[np.ndarray, "contexts candidates"]
-    best: Int[np.ndarray, " contexts"]
     counts: Float[np.ndarray, "contexts candidates"]
 
 
+class Reading:
+    """How columns of contexts are read from cells: each is a cell, or a product of two.
+
+    Parameters
+    ----------
+    n_cells : int
+        Of each context.
+    left, right : array of int, shape (columns,)
+        Without ``left`` cells are columns; without ``right`` columns are cells.
+    """
+
+    def __init__(self, n_cells: int, left: np.ndarray | None = None, right: np.ndarray | None = None) -> None:
+        self.n_cells, self.n_columns = n_cells, n_cells if left is None else len(left)
+        self._kept = [None if index is None else np.ascontiguousarray(index, np.int64) for index in (left, right)]
+        some = [index for index in self._kept if index is not None]
+        self.fits = all(
+            len(index) == self.n_columns and bool(((index >= 0) & (index < n_cells)).all()) for index in some
+        )
+        self.given = [_address(index) for index in self._kept]
+
+
 class Counter:
-    """Counts for contexts that come one after the other; what they share is looked at once.
+    """Counts, and chooses, for contexts that come one after the other; what they share is looked at once.
 
     Parameters
     ----------
     parts : array, shape (half, columns, candidates)
-        Scores under a draw are contexts times this. Not to be written to.
+        Scores under a draw are contexts times this. Not to be written to, as are the others.
     n_draws : int
         Of which all but the first half are mirror images of those.
+    twice : array, shape (columns, candidates)
+        Contexts times this, less the scores under a draw, are those under its mirror image.
+    members : array of int64, shape (draws,)
+        Which draw is whose, by number.
+    allowed : array of bool, shape (candidates,), or None
+        Scores of others are minus infinity.
     """
 
-    def __init__(self, parts: np.ndarray, n_draws: int) -> None:
-        self._parts, self._n_draws = parts, n_draws
+    def __init__(
+        self, parts: np.ndarray, n_draws: int, twice: np.ndarray, members: np.ndarray, allowed: np.ndarray | None
+    ) -> None:
         n_half, self._n_columns, self._n_candidates = parts.shape
-        self._fits = readable(parts) and self._n_candidates >= _LANES and n_half <= n_draws <= 2 * n_half
-        self._given = (_address(parts), n_half, self._n_candidates) if self._fits else ()
-        self._open = np.zeros(self._n_candidates)
+        barred = np.zeros(self._n_candidates) if allowed is None else np.where(allowed, 0.0, -np.inf)
+        self._kept, self._barred, self._n_draws = (parts, twice, members, barred), _address(barred), n_draws
+        self._counts = readable(parts) and self._n_candidates >= _LANES and n_half <= n_draws <= 2 * n_half
+        self._chooses = self._counts and readable(twice) and twice.shape == parts.shape[1:]
+        self._chooses = self._chooses and members.dtype == _INT64 and _lies(members) and len(members) == n_draws
+        self._given = (_address(parts), n_half, self._n_candidates)
+        self._shared = (*self._given, _address(twice), n_draws, self._barred, _address(members))
 
-    def count(
-        self, contexts: np.ndarray, twice: np.ndarray, allowed: np.ndarray | None, members: np.ndarray
-    ) -> Counted | None:
+    def choose(
+        self, cells: np.ndarray | array[float], first: int, numbers: Sequence[int], reading: Reading, most: float
+    ) -> tuple[list[int], list[float]] | None:
+        """Return what has the highest score under each context's own draw, and in which share of all it has.
+
+        None, too, where a column of a context is not below ``most`` in size.
+
+        Parameters
+        ----------
+        cells : array of float64, shape (contexts, cells), or as many numbers one after the other
+        first : int
+            The context with which to begin; there are as many as numbers.
+        numbers : sequence of int
+        reading : Reading
+        most : float
+        """
+        n, n_cells = len(numbers), reading.n_cells
+        if isinstance(cells, np.ndarray):
+            if not readable(cells):
+                return None
+            start, size = _address(cells), cells.size
+        else:
+            start, size = cells.buffer_info()
+        if LIBRARY is None or not (self._chooses and reading.fits) or reading.n_columns != self._n_columns:
+            return None
+        if first < 0 or (first + n) * n_cells > size:
+            return None
+        asked, best, share = array("q", numbers), array("q", bytes(8 * n)), array("d", bytes(8 * n))
+        room = array("d", bytes(8 * n * (self._n_columns + 3 * self._n_candidates + 1)))
+        start += 8 * first * n_cells
+        found = [each.buffer_info()[0] for each in (asked, room, best, share)]
+        sound = LIBRARY.choose(start, n, n_cells, *reading.given, most, self._n_columns, *self._shared, *found)
+        return (best.tolist(), share.tolist()) if sound else None
+
+    def count(self, contexts: np.ndarray, means: np.ndarray, members: np.ndarray) -> Counted | None:
         """Return what comes of contexts.
 
         Parameters
         ----------
         contexts : array, shape (contexts, columns)
-        twice : array, shape (contexts, candidates)
-            Less the scores under a draw it is those under its mirror image.
-        allowed : array of bool, shape (candidates,), or None
-            Scores of others are minus infinity.
+        means : array, shape (contexts, candidates)
+            Contexts times ``twice``.
         members : array of int64, shape (contexts,)
             The draw that is each context's own.
         """
         n_contexts, shape = len(contexts), (len(contexts), self._n_candidates)
-        if LIBRARY is None or not self._fits or not readable(contexts, twice):
+        if LIBRARY is None or not self._counts or not readable(contexts, means):
             return None
-        if contexts.shape[1] != self._n_columns or twice.shape != shape:
+        if contexts.shape[1] != self._n_columns or means.shape != shape:
             return None
         if members.dtype != _INT64 or not _lies(members) or len(members) != n_contexts:
             return None
-        barred = self._open if allowed is None else np.where(allowed, 0.0, -np.inf)
         own, best, counts = np.empty(shape), np.empty(n_contexts, dtype=np.int64), np.zeros(shape)
-        given = (_address(contexts), n_contexts, self._n_columns, *self._given, _address(twice), self._n_draws)
-        found = (_address(barred), _address(members), _address(own), _address(best), _address(counts))
-        return Counted(own, best, counts) if LIBRARY.count(*given, *found) else None
+        given = (_address(contexts), n_contexts, self._n_columns, *self._given, _address(means), self._n_draws)
+        found = (self._barred, _address(members), _address(own), _address(best), _address(counts))
+        return Counted(own, counts) if LIBRARY.count(*given, *found) else None
 
 
 def climb(

@@ -6,7 +6,8 @@ of the decisions of others.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
+from binascii import b2a_base64
 from collections.abc import Sequence
 from hashlib import blake2b
 from hmac import compare_digest
@@ -15,6 +16,7 @@ from revealed.store.protocol import DecisionRow, OutcomeRow, Store
 
 _LENGTH = 22
 _DIGEST = 8
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Names:
@@ -32,7 +34,7 @@ class Names:
     def name(self, number: int) -> str:
         """Return the name of a decision: 22 letters."""
         told = number.to_bytes(8, "big")
-        return urlsafe_b64encode(told + self._digest(told))[:_LENGTH].decode()
+        return b2a_base64(told + self._digest(told))[:_LENGTH].translate(_URL_SAFE).decode()
 
     def number(self, name: str) -> int | None:
         """Return the number of a decision, or None if it is no name of this store's."""

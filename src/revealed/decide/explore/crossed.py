@@ -9,6 +9,8 @@ products instead of :math:`256 \cdot J \cdot K`.
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -20,6 +22,8 @@ from revealed.decide.explore.outlook import Source, require_finite
 from revealed.decide.explore.protocol import Belief
 from revealed.engine import loops
 
+#: What contexts hold is below this in size, so that its square is finite; others go the long way, and are refused.
+LARGEST = 1e154
 #: Scores held at a time, twice: 512 KiB each, which stay in cache from the product to the count.
 _AT_ONCE = 1 << 16
 
@@ -35,8 +39,8 @@ class _Pool(NamedTuple):
     counter: loops.Counter
 
 
-#: Linear predictors under own draws, whose is the highest, and the shares of pools.
-_Found = tuple[Float[np.ndarray, "n actions"], Int[np.ndarray, " n"], Float[np.ndarray, "n actions"]]
+#: Linear predictors under own draws, and the shares of pools.
+_Found = tuple[Float[np.ndarray, "n actions"], Float[np.ndarray, "n actions"]]
 
 
 @dataclass(eq=False)
@@ -51,6 +55,8 @@ class Crossed:
         The columns of both parts that each parameter belongs to.
     n_columns : int
         Of contexts, :math:`B`.
+    allowed : ndarray of bool, shape (actions,), optional
+        Which may be shown; all by default.
     """
 
     source: Source
@@ -58,6 +64,7 @@ class Crossed:
     item: Int[np.ndarray, " K"]
     context: Int[np.ndarray, " K"]
     n_columns: int
+    allowed: Bool[np.ndarray, " actions"] | None = None
     _kept: _Pool | None = field(default=None, repr=False)
 
     def pool(self, belief: Belief, width: float, block: int) -> _Pool:
@@ -66,10 +73,49 @@ class Crossed:
         known = self._kept  # read at once: another thread may replace it
         if known is None or known.draws is not draws:
             parts, twice = self.part(draws[: (len(draws) + 1) // 2]), self.part(2 * belief.mean[None])[0]
-            members, counter = members_of(self.source.seed, block, self.source.size), loops.Counter(parts, len(draws))
+            members = members_of(self.source.seed, block, self.source.size)
+            counter = loops.Counter(parts, len(draws), twice, members, self.allowed)
             known = _Pool(draws, members, parts, twice, counter)
             self._kept = known
         return known
+
+    def chosen(
+        self,
+        belief: Belief,
+        width: float,
+        cells: Float[np.ndarray, "n cells"] | array[float],
+        numbers: Sequence[int],
+        reading: loops.Reading,
+    ) -> tuple[list[int], list[float]] | None:
+        """Return which is the best under each decision's own draw, and in which share of its pool, by a compiled loop.
+
+        None without that; where a column of a context is no number below 1e154, whose square is finite; and where
+        decisions are of more than two pools, or in no order.
+
+        Parameters
+        ----------
+        belief : Belief
+        width : float
+        cells : ndarray of float64, shape (n, cells), or as many numbers one after the other
+            What contexts are read from.
+        numbers : sequence of int
+        reading : Reading
+        """
+        size, n = self.source.size, len(numbers)
+        block, last = numbers[0] // size, numbers[-1] // size
+        if not block <= last <= block + 1 or min(numbers) < block * size or max(numbers) >= (last + 1) * size:
+            return None
+        cut = n if block == last else next(at for at, number in enumerate(numbers) if number >= last * size)
+        best, shares = list[int](), list[float]()
+        for of, start, end in ((block, 0, cut), (last, cut, n)):
+            if start < end:
+                places = [number - of * size for number in numbers[start:end]]
+                found = self.pool(belief, width, of).counter.choose(cells, start, places, reading, LARGEST)
+                if found is None:  # also of numbers that are not in order
+                    return None
+                best += found[0]
+                shares += found[1]
+        return best, shares
 
     def part(self, params: Float[np.ndarray, "some K"]) -> Float[np.ndarray, "some B actions"]:
         """Return what contexts are multiplied by to give linear predictors under some parameters."""
@@ -88,22 +134,19 @@ class CrossedOutlook:
     belief : Belief
     contexts : ndarray of float64, shape (n, B)
     numbers : ndarray of int64, shape (n,)
-    allowed : ndarray of bool, shape (actions,), optional
-        Which may be shown; all by default.
     """
 
     crossed: Crossed
     belief: Belief
     contexts: Float[np.ndarray, "n B"]
     numbers: Int[np.ndarray, " n"]
-    allowed: Bool[np.ndarray, " actions"] | None = None
     _found: dict[float, _Found] = field(default_factory=dict, repr=False)
 
     @property
     def eligible(self) -> Bool[np.ndarray, "n actions"]:
         """Which may be shown."""
-        shape = len(self.contexts), len(self.crossed.values)
-        return np.ones(shape, dtype=bool) if self.allowed is None else np.broadcast_to(self.allowed, shape)
+        shape, allowed = (len(self.contexts), len(self.crossed.values)), self.crossed.allowed
+        return np.ones(shape, dtype=bool) if allowed is None else np.broadcast_to(allowed, shape)
 
     def means(self) -> Float[np.ndarray, "n actions"]:
         """Return the mean of each linear predictor."""
@@ -123,12 +166,7 @@ class CrossedOutlook:
 
     def shares(self, width: float) -> Float[np.ndarray, "n actions"]:
         """Return the shares of the pools."""
-        return self._counted(width)[2]
-
-    def best(self, width: float) -> tuple[Int[np.ndarray, " n"], Float[np.ndarray, " n"]]:
-        """Return which linear predictor is the highest under each decision's own draw, and in which share of draws."""
-        _, best, shares = self._counted(width)
-        return best, shares[np.arange(len(best)), best]
+        return self._counted(width)[1]
 
     def _counted(self, width: float) -> _Found:
         """Return what comes from one product of contexts and draws."""
@@ -139,36 +177,32 @@ class CrossedOutlook:
 
     def _count(self, width: float) -> _Found:
         n, actions, size = len(self.contexts), len(self.crossed.values), self.crossed.source.size
-        numbers = self.numbers.tolist()
-        if n and min(numbers) // size == max(numbers) // size:  # most often
-            own, best, counts = self._of_pool(width, numbers[0] // size, slice(n))
-            return own, best, counts / size
-        own, best, counts = np.empty((n, actions)), np.empty(n, dtype=np.int64), np.empty((n, actions))
+        own, counts = np.empty((n, actions)), np.empty((n, actions))
         blocks = self.numbers // size
         for block in np.unique(blocks).tolist():
             some = np.flatnonzero(blocks == block)
-            own[some], best[some], counts[some] = self._of_pool(width, block, some)
-        return own, best, counts / size
+            own[some], counts[some] = self._of_pool(width, block, some)
+        return own, counts / size
 
-    def _of_pool(self, width: float, block: int, some: Int[np.ndarray, " some"] | slice) -> loops.Counted:
+    def _of_pool(self, width: float, block: int, some: Int[np.ndarray, " some"]) -> loops.Counted:
         """Return what comes of decisions of one block."""
         pool, size = self.crossed.pool(self.belief, width, block), self.crossed.source.size
         contexts, members = self.contexts[some], pool.members[self.numbers[some] - block * size]
         twice = contexts @ pool.twice
-        found = pool.counter.count(contexts, twice, self.allowed, members)
+        found = pool.counter.count(contexts, twice, members)
         if found is not None:
             return found
         n, actions = twice.shape
-        own, counts = np.empty((n, actions)), np.empty((n, actions))
+        own, counts, allowed = np.empty((n, actions)), np.empty((n, actions)), self.crossed.allowed
         step = max(1, _AT_ONCE // (size * actions))
         for start in range(0, n, step):
             part = slice(start, min(start + step, n))
             places = np.arange(part.stop - start)
             drawn = np.matmul(contexts[part], pool.parts)
             scores = np.concatenate([drawn, twice[part] - drawn[: size - len(drawn)]])
-            if self.allowed is not None:
-                scores[:, :, ~self.allowed] = -np.inf
+            if allowed is not None:
+                scores[:, :, ~allowed] = -np.inf
             own[part] = scores[members[part], places]
             highest = scores.argmax(axis=2) + actions * places
             counts[part] = np.bincount(highest.ravel(), minlength=len(places) * actions).reshape(-1, actions)
-        return loops.Counted(own, own.argmax(axis=1), counts)
+        return loops.Counted(own, counts)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from array import array
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -11,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from revealed.decide.explore.crossed import CrossedOutlook
+from revealed.decide.explore.crossed import Crossed
 from revealed.decide.explore.draws import POOL, uniforms_of
 from revealed.decide.explore.outlook import ManyOutlook, OneOutlook, Source, require_finite
 from revealed.decide.explore.propensity import Limits, drawn
@@ -19,6 +20,7 @@ from revealed.decide.explore.protocol import Belief, Outlook, Rule, ScoringRule
 from revealed.decide.explore.rules import rule_from_dict
 from revealed.decide.explore.sparse import condensed
 from revealed.decide.explore.thompson import Thompson
+from revealed.engine import loops
 from revealed.errors import DataError, Problem, SpecificationError
 from revealed.models.glm.features.rows import Rows
 
@@ -218,15 +220,28 @@ class Explorer:
 
     def choose_many_by(self, outlook: Outlook, numbers: Int[np.ndarray, " n"]) -> Choices:
         """Return what to show and the propensities by an outlook on several decisions, rows of shape (n, actions)."""
-        if isinstance(outlook, CrossedOutlook) and isinstance(self.rule, Thompson) and not self.limits.bind:
-            shown, shares = outlook.best(self.rule.width)  # the same, as services ask for it by the thousand
-            return Choices(shown, np.maximum(shares, self._least))
         probabilities = self._probabilities(outlook)
         if self._scoring is None:
             shown = drawn(probabilities, self._uniforms(numbers))
         else:
             shown = np.where(outlook.eligible, self._scoring.scores(outlook), -np.inf).argmax(axis=1)
         return Choices(shown, np.maximum(probabilities[np.arange(len(shown)), shown], self._least))
+
+    def choose_crossed(
+        self,
+        crossed: Crossed,
+        posterior: Belief,
+        cells: Float[np.ndarray, "n cells"] | array[float],
+        numbers: Sequence[int],
+        reading: loops.Reading,
+    ) -> tuple[list[int], list[float]] | None:
+        """Return what :meth:`choose_many_by` would by an outlook on these, at once; None where that cannot be.
+
+        Services ask for it by the thousand, each time for a few. See :meth:`.crossed.Crossed.chosen`.
+        """
+        if not isinstance(self.rule, Thompson) or self.limits.bind:
+            return None
+        return crossed.chosen(posterior, self.rule.width, cells, numbers, reading)
 
     def probabilities_many(
         self,

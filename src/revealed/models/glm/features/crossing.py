@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
+from revealed.engine import loops
 from revealed.models.glm.features.columns import Coded, Reader, columns_of_records
 from revealed.models.glm.features.joint import CONTEXT, ITEM
 from revealed.models.glm.features.ledger import PAIR, Codes, label_text
@@ -184,16 +185,19 @@ class Crossing:
 
         Those have what no parameter is for, or what is the candidates', or something is wrong with them.
         """
-        found = self._all_numbers(records)
+        found = self.numbers(records)
         if found is not None:
-            return found, []
+            return _columns(np.array(found).reshape(len(records), -1), *self._read_by), []
         values = np.zeros((len(records), len(self._contexts.factors)))
         values[:, 0] = 1.0
         odd = self._one_by_one(records, values)
         return self._contexts.products(values), odd
 
-    def _all_numbers(self, records: Sequence[Mapping[str, Any]]) -> Float[np.ndarray, "n B"] | None:
-        """Return the contexts' part where records hold the numbers that are wanted, and nothing else: most often."""
+    def numbers(self, records: Sequence[Mapping[str, Any]]) -> array[float] | None:
+        """Return what records hold, one after the other, if it is the numbers that are wanted, and nothing else.
+
+        A one stands before those of each; :attr:`reading` says what to make of them.
+        """
         places, picked = self._numbers
         if self._others or not places:
             return None
@@ -201,10 +205,14 @@ class Crossing:
             found = [cell for record in records for cell in (1.0, *picked(record))]
             if not _NUMBERS.issuperset(map(type, found)) or any(len(record) != len(places) for record in records):
                 return None
-            read = np.array(array("d", found)).reshape(len(records), 1 + len(places))
+            return array("d", found)
         except (KeyError, TypeError, AttributeError, OverflowError):
             return None
-        return _columns(read, *self._read_by)
+
+    @cached_property
+    def reading(self) -> loops.Reading:
+        """How the contexts' part is read from :meth:`numbers`."""
+        return loops.Reading(1 + len(self._numbers[0]), *self._read_by)
 
     @cached_property
     def _read_by(self) -> tuple[Int[np.ndarray, " B"], Int[np.ndarray, " B"] | None]:
