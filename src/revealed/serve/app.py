@@ -19,6 +19,7 @@ from revealed.serve.gate import Gate, GateError
 from revealed.serve.line import BusyError, Line
 from revealed.serve.messages import (
     DecideBatch,
+    Decided,
     DecidedBatch,
     DecideRequest,
     OutcomeBatch,
@@ -236,7 +237,9 @@ class Service:
     def _reply(self, form: bytes, answer: Any) -> Reply:
         """Return an answer, or what is wrong, as it is sent."""
         status, more = 200, _NO_MORE
-        if isinstance(answer, Refused):
+        if type(answer) is Decided:  # most often
+            pass
+        elif isinstance(answer, Refused):
             status = 422
         elif isinstance(answer, _REFUSALS):
             status, answer, more = _refusal(answer)

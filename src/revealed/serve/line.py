@@ -174,8 +174,9 @@ class Line:
     def ask(self, request: DecideRequest, then: Callable[[Answer | Exception], None]) -> None:
         """Take a request; ``then`` is called once, later, with the answer; see :meth:`decide`."""
         self._require_room(1)
+        if not self._asked:  # else it is known that there are some
+            self._some.set()
         self._asked.append(_Asked(request, then))
-        self._some.set()
 
     def decide(self, requests: Sequence[DecideRequest], then: Callable[[Sequence[Answer] | Exception], None]) -> None:
         """Take requests; ``then`` is called once, later, with their answers.
@@ -208,7 +209,7 @@ class Line:
     def _require_room(self, further: int) -> None:
         if self._closing:
             raise BusyError("the service is stopping", 5.0)
-        if self.waiting + further > self.options.waiting:
+        if len(self._asked) + len(self._left) + self._n_told + further > self.options.waiting:
             self.counts.add("busy", further)
             raise BusyError(f"{self.waiting:,} wait already")
 
@@ -266,11 +267,15 @@ class Line:
 
     def _decide(self, group: _Group) -> None:
         group.answers = [None] * len(group.asked)
+        names = {one.request.policy for one in group.asked}
+        only = self.roster.alone(names.pop()) if len(names) == 1 else None
+        if only is not None and only.state == LIVE and not self.roster.is_stale:  # most often
+            self._decide_by(only, range(len(group.asked)), group)
+            return
         by_policy: dict[str, list[int]] = {}
-        alone = {name: self.roster.alone(name) for name in {one.request.policy for one in group.asked}}
         for place, one in enumerate(group.asked):
             try:
-                standing = alone[one.request.policy] or self.roster.deciding(one.request.policy, one.request.person)
+                standing = self.roster.deciding(one.request.policy, one.request.person)
             except RevealedError as error:
                 group.answers[place] = Refused(str(error))
                 continue

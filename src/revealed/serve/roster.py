@@ -36,6 +36,7 @@ class Standing:
         """Go on with what was learned since."""
         self.desk, self.lesson, self.learned = Desk(snapshot.policy), snapshot.lesson, snapshot.learned
         self.alarms, self.left_out = snapshot.alarms, snapshot.left_out
+        self.layout = snapshot.policy.specification.layout
 
     @property
     def name(self) -> str:
@@ -103,8 +104,7 @@ class Roster:
     def layout(self, name: str, shown: Sequence[str]) -> dict[str, str] | None:
         """Return what a policy of layouts has shown, the option of each slot; None for other policies."""
         standing = self.standings.get(name)
-        layout = None if standing is None else standing.policy.specification.layout
-        return None if layout is None else layout.named(shown[0])
+        return None if standing is None or standing.layout is None else standing.layout.named(shown[0])
 
     def slots(self) -> dict[str, list[Standing]]:
         """Return the policies of each slot, by name."""

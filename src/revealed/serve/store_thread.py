@@ -86,7 +86,9 @@ class _Place:
     """Where the thread runs: beside a caller that does nothing meanwhile, on its processor.
 
     What the work needs is in that one's cache, and nobody has to be woken elsewhere, which takes a virtual machine
-    longer than the work. Where a system cannot do so (all but Linux), or forbids it, nothing is done.
+    longer than the work. Woken there, it would take the processor at once from who has yet to let go of the
+    interpreter, only to wait for that; so it waits until the processor is free (SCHED_BATCH), wherever it is. Where a
+    system cannot do so (all but Linux), or forbids it, nothing is done.
 
     Parameters
     ----------
@@ -100,6 +102,7 @@ class _Place:
         if sys.platform == "linux" and thread:
             with suppress(OSError, AttributeError):
                 self._here = ctypes.CDLL(None).sched_getcpu
+                os.sched_setscheduler(thread, os.SCHED_BATCH, os.sched_param(0))
 
     def bring(self) -> None:
         """Bring the thread to who calls."""
