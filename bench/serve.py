@@ -23,6 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
 from typing import Any, NamedTuple
 
 from bench import report
@@ -40,6 +41,8 @@ SHARE, P50, P99, OUTCOMES, LAG, RESTART, GROWTH = 0.5, 2.0, 10.0, 20_000, 1.0, 5
 POLICY = "store"
 #: Connections with which the share of bare is told, besides those asked for.
 CONNECTIONS = (64, 128, 256)
+#: How often half of the most is asked for: a machine beneath that gives the processors to others does so by the minute.
+HALVES = 3
 #: Decisions a second, besides half of the most.
 LIGHTER = (100.0, 500.0, 1000.0, 2000.0, 3500.0)
 _TICK = os.sysconf("SC_CLK_TCK")
@@ -300,7 +303,7 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
             loaded(running, replace(closed, connections=n)).rate / bare_rate
             for n, bare_rate in zip(others, bare_others, strict=True)
         ]
-        half = loaded(running, replace(closed, rate=ours.rate / 2))
+        halves = [loaded(running, replace(closed, rate=ours.rate / 2)) for _ in range(HALVES)]
         told = loaded(running, replace(closed, rate=ours.rate / 2, tell=True))
         lighter = {per_second: loaded(running, replace(closed, rate=per_second)) for per_second in LIGHTER}
         came, came_cpu = outcomes_a_second(running, options.outcomes)
@@ -312,7 +315,7 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
     fresh.mkdir()
     store_policy().save(fresh / f"{POLICY}.json")
     first, first_cpu, whole = restarted(fresh, options.events)
-    p50, p99 = half.delays()
+    p50, p99 = (median(each) for each in zip(*(half.delays() for half in halves), strict=True))
     restart = f"restart, {options.events:,} events: first decision"
     rows = [
         ("decide, durable, as fast as it goes", f"{ours.rate:,.0f}/s, bare {constant.rate:,.0f}/s", "", True),
@@ -335,8 +338,9 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
             f"≥ {SHARE:.0%}",
             constant.cpu >= SHARE * ours.cpu,
         ),
-        ("at half load: p50", f"{p50:.2f} ms ({ours.rate / 2:,.0f}/s)", f"< {P50:g} ms", p50 < P50),
-        ("at half load: p99", f"{p99:.2f} ms ({half.stolen:.1%} stolen)", f"< {P99:g} ms", p99 < P99),
+        ("at half load: p50, the middle one", f"{p50:.2f} ms ({ours.rate / 2:,.0f}/s)", f"< {P50:g} ms", p50 < P50),
+        ("at half load: p99, the middle one", f"{p99:.2f} ms", f"< {P99:g} ms", p99 < P99),
+        *((f"at half load: p50, p99, turn {turn}", half.told(), "", True) for turn, half in enumerate(halves, 1)),
         ("bare at as many a second: p50, p99", bare_half.told(), "", True),
         *((f"at {per_second:,.0f} a second: p50, p99", one.told(), "", True) for per_second, one in lighter.items()),
         ("at half load, with an outcome for each, learned from: p50, p99", told.told(), "", True),
@@ -356,7 +360,7 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
     details = {
         "bare": constant.found.to_dict(),
         "fast": ours.found.to_dict(),
-        "half": half.found.to_dict(),
+        "half": [half.found.to_dict() for half in halves],
         "bare_half": bare_half.found.to_dict(),
         "told": told.found.to_dict(),
         "lighter": {str(per_second): one.found.to_dict() for per_second, one in lighter.items()},

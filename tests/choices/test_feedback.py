@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -179,6 +180,18 @@ def test_decision_comes_back_from_json() -> None:
 def test_decision_without_a_probability(propensity: float) -> None:
     with pytest.raises(SpecificationError, match="had a probability above 0"):
         Decision(("hat",), propensity, "v1", 1)
+
+
+def test_a_decision_of_one_thing_is_the_same_however_it_is_made() -> None:
+    one = Decision.of_one("news", 0.25, "v1", 17)
+    assert one == Decision(("news",), 0.25, "v1", 17)
+    assert hash(one) == hash(Decision(("news",), 0.25, "v1", 17))
+    assert Decision.from_dict(one.to_dict()) == one == pickle.loads(pickle.dumps(one))
+    with pytest.raises(AttributeError):
+        one.shown = ()  # type: ignore[misc]
+    for wrong in (0.0, -0.1, 1.1, float("nan")):
+        with pytest.raises(SpecificationError, match=r"decision 17 has propensity"):
+            Decision.of_one("news", wrong, "v1", 17)
 
 
 def test_decision_that_shows_nothing() -> None:

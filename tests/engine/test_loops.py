@@ -216,7 +216,8 @@ def test_choices_among_what_cannot_be_read_are_left_to_numpy() -> None:
         assert counter.choose(it.contexts, 0, [*n[:-1], number], it.plain, 1e9) is None
     for first in (-1, 1):
         assert counter.choose(it.contexts, first, n, it.plain, 1e9) is None
-    assert counter.choose(it.contexts.astype(np.float32), 0, n, it.plain, 1e9) is None
+    for small in (it.contexts.astype(np.float32), array("f", it.contexts.ravel())):
+        assert counter.choose(small, 0, n, it.plain, 1e9) is None
     for other in (
         loops.Reading(5),
         loops.Reading(2, it.left),  # a cell that is not there

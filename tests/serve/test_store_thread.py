@@ -86,6 +86,16 @@ def test_the_loop_goes_on_while_work_takes_long(thread) -> None:
     run(scenario)
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux is asked to")
+def test_it_takes_no_processor_from_who_wakes_it(thread) -> None:
+    async def scenario() -> None:
+        for way in (thread.in_time, thread.in_turn):
+            assert await way(os.sched_getscheduler, 0) == os.SCHED_BATCH
+        assert os.sched_getscheduler(0) == os.SCHED_OTHER
+
+    run(scenario)
+
+
 def test_a_stuck_store_is_given_up_and_heard_of_again(thread) -> None:
     free, done = threading.Event(), list[str]()
 

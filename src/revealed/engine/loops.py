@@ -267,13 +267,11 @@ class Counter:
         most : float
         """
         n, n_cells = len(numbers), reading.n_cells
-        if isinstance(cells, np.ndarray):
-            if not readable(cells):
-                return None
-            start, size = _address(cells), cells.size
+        if isinstance(cells, array):
+            (start, size), fits = cells.buffer_info(), cells.typecode == "d"
         else:
-            start, size = cells.buffer_info()
-        if LIBRARY is None or not (self._chooses and reading.fits) or reading.n_columns != self._n_columns:
+            start, size, fits = _address(cells), cells.size, readable(cells)
+        if not fits or LIBRARY is None or not (self._chooses and reading.fits) or reading.n_columns != self._n_columns:
             return None
         if first < 0 or (first + n) * n_cells > size:
             return None
