@@ -211,6 +211,8 @@ def test_the_compiled_loop_takes_all_kinds_of_contexts(features, explore, monkey
     rule = policy.explorer.rule.name
     if rule == "thompson" and not policy.explorer.limits.bind:
         assert called == [("choose", True)] * 3
+        Desk(policy).decide([Request(context, i, ["gift", "news"]) for i, context in enumerate(contexts(2))])
+        assert called == [("choose", True)] * 4
     else:
         assert called == [("count", True)] * 3 * (rule in ("thompson", "top_two"))
 

@@ -152,7 +152,7 @@ class Draws:
     n_contexts=st.integers(1, 4),
     n_columns=st.integers(1, 5),
     n_half=st.integers(1, 5),
-    n_candidates=st.integers(4, 40),
+    n_candidates=st.integers(1, 40),
     odd=st.booleans(),
 )
 def test_the_best_of_each_draw_and_of_its_mirror_image(
@@ -166,10 +166,11 @@ def test_the_best_of_each_draw_and_of_its_mirror_image(
             scores[:, :, ~may] = -np.inf
         counter, own = it.counter(may), scores[it.whose, np.arange(n_contexts)]
         found = counter.count(it.contexts, it.means, it.whose)
-        assert found is not None
         counts = (scores.argmax(axis=2)[:, :, None] == np.arange(n_candidates)).sum(axis=0)
-        np.testing.assert_array_equal(found.own, own)
-        np.testing.assert_array_equal(found.counts, counts)
+        assert (found is not None) == (n_candidates >= 4)
+        if found is not None:
+            np.testing.assert_array_equal(found.own, own)
+            np.testing.assert_array_equal(found.counts, counts)
         best = own.argmax(axis=1)
         shares = counts[np.arange(n_contexts), best] / it.n_draws
         for some, reading in ((it.cells, loops.Reading(it.n_cells, it.left, it.right)), (it.contexts, it.plain)):
@@ -226,12 +227,10 @@ def test_choices_among_what_cannot_be_read_are_left_to_numpy() -> None:
         loops.Reading(4, it.left, it.right[1:]),
     ):
         assert counter.choose(it.contexts, 0, n, other, 1e9) is None
-    few = loops.Counter(it.parts[:, :, :3].copy(), it.n_draws, it.twice[:, :3].copy(), it.members, None)
     for twice, members in ((it.twice[1:], it.members), (it.twice, it.members[1:])):
         assert (
             loops.Counter(it.parts, it.n_draws, twice, members, None).choose(it.contexts, 0, n, it.plain, 1e9) is None
         )
-    assert few.choose(it.contexts, 0, n, it.plain, 1e9) is None
     it.members[it.numbers[0]] = it.n_draws
     assert it.counter().choose(it.contexts, 0, n, it.plain, 1e9) is None
     it.members[it.numbers[0]], it.parts[-1, -1, -1] = 0, np.nan

@@ -65,7 +65,7 @@ def loaded(file: Path = _FILE) -> ctypes.CDLL | None:
     return library
 
 
-#: Candidates that are looked at at once: fewer are left to numpy.
+#: Candidates that are looked at at once.
 _LANES = 4
 
 #: As in loops.c.
@@ -241,12 +241,18 @@ class Counter:
     def __init__(
         self, parts: np.ndarray, n_draws: int, twice: np.ndarray, members: np.ndarray, allowed: np.ndarray | None
     ) -> None:
-        n_half, self._n_columns, self._n_candidates = parts.shape
-        barred = np.zeros(self._n_candidates) if allowed is None else np.where(allowed, 0.0, -np.inf)
-        self._kept, self._barred, self._n_draws = (parts, twice, members, barred), _address(barred), n_draws
-        self._counts = readable(parts) and self._n_candidates >= _LANES and n_half <= n_draws <= 2 * n_half
-        self._chooses = self._counts and readable(twice) and twice.shape == parts.shape[1:]
+        (n_half, self._n_columns, n_candidates), self._n_draws = parts.shape, n_draws
+        barred = np.zeros(n_candidates) if allowed is None else np.where(allowed, 0.0, -np.inf)
+        sound = readable(parts) and n_candidates > 0 and n_half <= n_draws <= 2 * n_half
+        self._counts = sound and n_candidates >= _LANES
+        self._chooses = sound and readable(twice) and twice.shape == parts.shape[1:]
         self._chooses = self._chooses and members.dtype == _INT64 and _lies(members) and len(members) == n_draws
+        self._n_candidates = max(n_candidates, _LANES)
+        if self._chooses and n_candidates < _LANES:  # filled up with some that may not be shown
+            more = self._n_candidates - n_candidates
+            parts, twice = np.pad(parts, [(0, 0), (0, 0), (0, more)]), np.pad(twice, [(0, 0), (0, more)])
+            barred = np.pad(barred, (0, more), constant_values=-np.inf)
+        self._kept, self._barred = (parts, twice, members, barred), _address(barred)
         self._given = (_address(parts), n_half, self._n_candidates)
         self._shared = (*self._given, _address(twice), n_draws, self._barred, _address(members))
 
