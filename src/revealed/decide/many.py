@@ -139,16 +139,20 @@ class Desk:
         """Yield what is shown to those who share candidates, and with which probability; to odd ones nothing."""
         explorer, posterior, crossing = self.policy.explorer, self.policy.model.posterior, self._crossing
         assert crossing is not None
-        cells = None if known.lacks else crossing.numbers([requests[place].context for place in places])
-        if cells is not None:  # most often
+        width, cells = explorer.width, None
+        if width is not None and not known.lacks:
+            cells = crossing.numbers([requests[place].context for place in places])
+        if width is not None and cells is not None:  # most often
             numbers = [requests[place].seed + SINGLES for place in places]
-            found = explorer.choose_crossed(known.crossed, posterior, cells, numbers, crossing.reading)
+            found = known.crossed.chosen(posterior, width, cells, numbers, crossing.reading)
             if found is not None:
                 yield places, *found
                 return
         for some, outlook in self._outlook(known, requests, places):
-            numbers, contexts = outlook.numbers.tolist(), outlook.contexts
-            found = explorer.choose_crossed(known.crossed, posterior, contexts, numbers, self._as_they_are)
+            found = None
+            if width is not None:
+                numbers, contexts = outlook.numbers.tolist(), outlook.contexts
+                found = known.crossed.chosen(posterior, width, contexts, numbers, self._as_they_are)
             if found is None:
                 choices = explorer.choose_many_by(outlook, outlook.numbers)
                 found = choices.actions.tolist(), choices.propensities.tolist()

@@ -19,7 +19,6 @@ from revealed.serve.gate import Gate, GateError
 from revealed.serve.line import BusyError, Line
 from revealed.serve.messages import (
     DecideBatch,
-    Decided,
     DecidedBatch,
     DecideRequest,
     OutcomeBatch,
@@ -237,15 +236,14 @@ class Service:
     def _reply(self, form: bytes, answer: Any) -> Reply:
         """Return an answer, or what is wrong, as it is sent."""
         status, more = 200, _NO_MORE
-        if type(answer) is Decided:  # most often
-            pass
-        elif isinstance(answer, Refused):
+        if isinstance(answer, Refused):
             status = 422
-        elif isinstance(answer, _REFUSALS):
-            status, answer, more = _refusal(answer)
         elif isinstance(answer, Exception):
-            self.line.counts.add("errors", 1)
-            status, answer = 500, Refused(f"an error of ours: {type(answer).__name__}")
+            if isinstance(answer, _REFUSALS):
+                status, answer, more = _refusal(answer)
+            else:
+                self.line.counts.add("errors", 1)
+                status, answer = 500, Refused(f"an error of ours: {type(answer).__name__}")
         return Reply(status, form, self._write[form](answer), more)
 
     # ---- reading --------------------------------------------------------------------------------------------------

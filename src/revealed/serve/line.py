@@ -209,7 +209,7 @@ class Line:
     def _require_room(self, further: int) -> None:
         if self._closing:
             raise BusyError("the service is stopping", 5.0)
-        if len(self._asked) + len(self._left) + self._n_told + further > self.options.waiting:
+        if self.waiting + further > self.options.waiting:
             self.counts.add("busy", further)
             raise BusyError(f"{self.waiting:,} wait already")
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from array import array
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from math import isfinite
@@ -12,7 +11,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from revealed.decide.explore.crossed import Crossed
 from revealed.decide.explore.draws import POOL, uniforms_of
 from revealed.decide.explore.outlook import ManyOutlook, OneOutlook, Source, require_finite
 from revealed.decide.explore.propensity import Limits, drawn
@@ -20,7 +18,6 @@ from revealed.decide.explore.protocol import Belief, Outlook, Rule, ScoringRule
 from revealed.decide.explore.rules import rule_from_dict
 from revealed.decide.explore.sparse import condensed
 from revealed.decide.explore.thompson import Thompson
-from revealed.engine import loops
 from revealed.errors import DataError, Problem, SpecificationError
 from revealed.models.glm.features.rows import Rows
 
@@ -227,22 +224,6 @@ class Explorer:
             shown = np.where(outlook.eligible, self._scoring.scores(outlook), -np.inf).argmax(axis=1)
         return Choices(shown, np.maximum(probabilities[np.arange(len(shown)), shown], self._least))
 
-    def choose_crossed(
-        self,
-        crossed: Crossed,
-        posterior: Belief,
-        cells: Float[np.ndarray, "n cells"] | array[float],
-        numbers: Sequence[int],
-        reading: loops.Reading,
-    ) -> tuple[list[int], list[float]] | None:
-        """Return what :meth:`choose_many_by` would by an outlook on these, at once; None where that cannot be.
-
-        Services ask for it by the thousand, each time for a few. See :meth:`.crossed.Crossed.chosen`.
-        """
-        if not isinstance(self.rule, Thompson) or self.limits.bind:
-            return None
-        return crossed.chosen(posterior, self.rule.width, cells, numbers, reading)
-
     def probabilities_many(
         self,
         posterior: Belief,
@@ -288,6 +269,11 @@ class Explorer:
     def by_scores(self) -> bool:
         """Whether the highest of some scores is shown, of which limits change nothing."""
         return self._scoring is not None
+
+    @property
+    def width(self) -> float | None:
+        """The width of draws, if it shows what is the best under a decision's own draw, whatever else is known."""
+        return self.rule.width if isinstance(self.rule, Thompson) and not self.limits.bind else None
 
     @cached_property
     def _scoring(self) -> ScoringRule | None:

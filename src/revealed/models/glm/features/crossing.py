@@ -187,7 +187,7 @@ class Crossing:
         """
         found = self.numbers(records)
         if found is not None:
-            return _columns(np.array(found).reshape(len(records), -1), *self._read_by), []
+            return _columns(np.array(found).reshape(len(records), self.reading.n_cells), *self._read_by), []
         values = np.zeros((len(records), len(self._contexts.factors)))
         values[:, 0] = 1.0
         odd = self._one_by_one(records, values)
