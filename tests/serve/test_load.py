@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import gc
 import itertools
 import json
 import time
@@ -11,16 +13,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from socketserver import StreamRequestHandler, ThreadingTCPServer
 from threading import Lock, Thread
+from time import perf_counter
 
 import numpy as np
 import pytest
+import uvloop
 from typer.testing import CliRunner
 
 from revealed.cli.app import app
 from revealed.decide.policy import LearningPolicy
 from revealed.decide.specification import Specification
 from revealed.errors import SpecificationError
-from revealed.serve.load.drive import LoadOptions, driven
+from revealed.serve.load.bell import Bell
+from revealed.serve.load.drive import LoadOptions, _Load, driven
 from revealed.serve.load.found import Earned, milliseconds
 from revealed.serve.load.visitors import Visitors, labels, specification, store_policy, store_world
 from revealed.serve.load.wire import Address
@@ -140,6 +145,43 @@ def answering(answer: Callable[[int], tuple[int, bytes] | None]) -> Iterator[Add
         finally:
             server.shutdown()
             thread.join(10)
+
+
+@pytest.mark.parametrize("fine", [True, False])
+def test_a_bell_rings_at_its_moments_and_not_before(fine: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    if not fine:  # a system without such timers
+        monkeypatch.setattr("revealed.serve.load.bell.ctypes.CDLL", lambda _: object())
+    rung: list[float] = []
+
+    async def ring() -> list[float]:
+        bell, moments = Bell(lambda: rung.append(perf_counter())), list[float]()
+        for wait in (0.003, 0.0007, -1.0, 0.0021):
+            moments.append(perf_counter() + wait)
+            bell.at(moments[-1])
+            while len(rung) < len(moments):
+                await asyncio.sleep(0.0005)
+        await asyncio.sleep(0.005)
+        assert len(rung) == 4, "once each"
+        bell.at(perf_counter() + 0.002)
+        bell.close()
+        await asyncio.sleep(0.01)
+        return moments
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        moments = runner.run(ring())
+    assert len(rung) == 4, "nothing rings that is closed"
+    early = 0.0 if fine else 0.001  # whole milliseconds
+    assert all(at >= moment - early for at, moment in zip(rung, moments, strict=True))
+
+
+def test_a_load_test_is_not_held_up_by_its_own_garbage(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frozen: list[int] = []
+    monkeypatch.setattr(_Load, "_look", lambda _: frozen.append(gc.get_freeze_count()))
+    before = gc.get_freeze_count()
+    with answering(lambda _: (200, DECIDED)) as address:
+        driven(address, Visitors(), LoadOptions(seconds=0.2, connections=2, rate=50, tell=False))
+    assert min(frozen) > 10_000 + before
+    assert gc.get_freeze_count() == 0, "it is looked through again"
 
 
 def test_an_open_loop_counts_from_when_a_request_was_due() -> None:
