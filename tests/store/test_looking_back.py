@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
+from revealed.store import postgres, schema, sqlite
+from revealed.store.open import open_store
+from revealed.store.sql import _OF_PERSON
 from tests.store.rows import decision, outcome
 
 
@@ -24,13 +29,35 @@ def test_a_gap_is_stepped_over(store) -> None:
 
 
 def test_a_persons_decisions_are_found_wherever_they_are(store) -> None:
-    numbers = (1, 700, 1023, 1024, 5000, 70_000)
+    numbers = (1, 255, 256, 700, 1023, 1024, 5000, 70_000)
     rows = [decision(number, person="ann") for number in numbers]
     store.write([*rows, decision(2, person="bob"), decision(3)], [outcome(1)])
     assert list(store.decisions_of("ann", 100)) == rows[::-1]
-    assert list(store.decisions_of("ann", 2)) == rows[:3:-1]
+    assert list(store.decisions_of("ann", 2)) == rows[:-3:-1]
     assert list(store.decisions_of("bob", 2)) == [decision(2, person="bob")]
     for other in ("", "an", "ann' OR '1'='1", "%", "ANN"):
         assert list(store.decisions_of(other, 2)) == []
     store.forget("ann")
     assert list(store.decisions_of("ann", 100)) == []
+
+
+def test_a_person_is_looked_for_by_the_index(store) -> None:
+    explain = "EXPLAIN" if store._database.any_text.startswith("=") else "EXPLAIN QUERY PLAN"
+    if explain == "EXPLAIN":  # a planner that would read a small table through
+        store._database.rows("SET enable_seqscan = off")
+    told = str(store._database.rows(f"{explain} {_OF_PERSON}", ("ann",)))
+    assert "decisions_person" in told
+
+
+def test_a_log_of_the_release_before_finds_persons(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        for module in (schema, sqlite, postgres):
+            patch.setattr(module, "STEPS", schema.STEPS[:3])
+        old = open_store(address)
+    rows = [decision(number, person="ann" if number % 3 else "bob") for number in (1, 256, 1023, 1024, 70_000)]
+    old.write(rows, [])
+    new = open_store(address)
+    assert list(new.decisions_of("ann", 9)) == [row for row in rows[::-1] if row.person == "ann"]
+    assert new.forget("bob") == 1
+    old.close()
+    new.close()
