@@ -20,8 +20,9 @@ import apsw
 
 from bench import report
 from bench.peers.measure import pin_threads
-from bench.serve import POLICY, Running, batches, posted, serving
+from bench.serve import batches
 from bench.serve_wire import told_at_once
+from bench.serving import POLICY, Running, posted, serving
 from revealed.serve.load.visitors import Visitors, store_policy
 from revealed.store.open import open_store
 from revealed.store.protocol import Lesson

@@ -4,164 +4,47 @@ python -m bench.serve [--seconds S] [--events N] [--soak MINUTES] [--folder FOLD
 
 One process decides: 20 candidates, 65 features and a constant of which 50 are products of what is known of a visitor
 and of an item; decisions and outcomes are on disk before they are answered. Bare is the same server (uvicorn, uvloop,
-httptools) answering a constant JSON of the same size, and reading the same requests. The load comes from this machine,
-so the processor seconds of the process that decides are told beside what a clock says.
+httptools) answering a constant JSON of the same size, and reading the same requests; both are measured in turns. The
+load comes from this machine, so the processor seconds of the process that decides are told beside what a clock says.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
-from typing import Any, NamedTuple
+from typing import Any
 
 from bench import report
 from bench.peers.measure import pin_threads
+from bench.serve_wire import told_at_once
+from bench.serving import POLICY, Loaded, Running, bare, cpu_of, delays, loaded, memory_of, posted, serving
 from revealed.decide.policy import LearningPolicy
 from revealed.serve.load.drive import LoadOptions, driven
-from revealed.serve.load.found import Found, milliseconds
 from revealed.serve.load.visitors import Visitors, labels, store_policy
-from revealed.serve.load.wire import Address
 from revealed.serve.snapshots import state_of
 from revealed.store.open import open_store
 from revealed.store.protocol import Checkpoint, DecisionRow, Lesson, OutcomeRow, Store
 
 SHARE, P50, P99, OUTCOMES, LAG, RESTART, GROWTH = 0.5, 2.0, 10.0, 20_000, 1.0, 5.0, 0.05
-POLICY = "store"
 #: Connections with which the share of bare is told, besides those asked for.
 CONNECTIONS = (64, 128, 256)
-#: How often half of the most is asked for: a machine beneath that gives the processors to others does so by the minute.
-HALVES = 3
+#: How often both are measured, in turns, as fast as it goes and, each time for a quarter as long, at half load: a machine
+#: beneath that gives the processors to others does so by the second.
+TURNS, HALVES = 3, 12
+#: The share of the processors that others have at most, where delays are said to be those of two processors.
+QUIET = 0.01
 #: Decisions a second, besides half of the most.
 LIGHTER = (100.0, 500.0, 1000.0, 2000.0, 3500.0)
-_TICK = os.sysconf("SC_CLK_TCK")
 #: Outcomes of a lesson in a filled store, and lessons since its checkpoint, which the learner repeats.
 _LESSON, _SINCE = 100, 300
-
-
-@dataclass(frozen=True)
-class Running:
-    """A server: where it is, and its processes by name."""
-
-    address: Address
-    processes: dict[str, int]
-
-    @property
-    def url(self) -> str:
-        return f"http://{self.address.host}:{self.address.port}"
-
-
-@contextmanager
-def bare() -> Iterator[Running]:
-    """Yield the bare server."""
-    with socket.create_server(("127.0.0.1", 0), backlog=2048) as listening:
-        listening.set_inheritable(True)
-        command = [sys.executable, "-m", "bench.peers.bare_server", str(listening.fileno())]
-        process = subprocess.Popen(command, pass_fds=[listening.fileno()])
-        address = Address("127.0.0.1", listening.getsockname()[1])
-    try:
-        _wait_for(f"http://127.0.0.1:{address.port}/ready")
-        yield Running(address, {"decider": process.pid})
-    finally:
-        process.terminate()
-        process.wait(20)
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[Running]:
-    """Yield the service of the store in a folder, as its one command starts it."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "revealed", "serve", str(folder / f"{POLICY}.json"), "--without-keys"]
-    command += ["--store", str(folder / "log.db"), "--port", str(port)]
-    process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-    try:
-        _wait_for(f"http://127.0.0.1:{port}/ready")
-        yield Running(Address("127.0.0.1", port), {"supervisor": process.pid, **_children(process.pid)})
-    finally:
-        process.terminate()
-        process.wait(40)
-
-
-def _wait_for(url: str) -> None:
-    until = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(url, timeout=5).close()
-            return
-        except OSError:
-            if time.monotonic() > until:
-                raise
-            time.sleep(0.02)
-
-
-def _children(parent: int) -> dict[str, int]:
-    pids = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    told = {pid: Path(f"/proc/{pid}/cmdline").read_text() for pid in pids}
-    return {kind: int(pid) for pid, line in told.items() for kind in ("decider", "learner") if f"serve.{kind}" in line}
-
-
-def cpu_of(pid: int) -> float:
-    """Return the processor seconds of a process, user and system."""
-    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / _TICK
-
-
-def memory_of(pid: int) -> float:
-    """Return the memory a process holds, in MiB."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-
-
-class Loaded(NamedTuple):
-    """What a load test found, beside microseconds of processor a request took of the process that answered it.
-
-    ``stolen`` is the share of this machine's processors that the one beneath it gave to others meanwhile: milliseconds
-    of delay are of that, not of the service.
-    """
-
-    found: Found
-    cpu: float
-    stolen: float
-
-    @property
-    def rate(self) -> float:
-        """Answers a second."""
-        return self.found.answered / self.found.seconds
-
-    def delays(self) -> tuple[float, float]:
-        """Return the median and the 99th percentile, in milliseconds."""
-        took = milliseconds(self.found.took)
-        return float(took["p50"] or "nan"), float(took["p99"] or "nan")
-
-    def told(self) -> str:
-        """Return these as text."""
-        return "{:.2f} ms, {:.2f} ms".format(*self.delays()) + f" ({self.stolen:.1%} stolen)"
-
-
-def loaded(running: Running, options: LoadOptions) -> Loaded:
-    """Return what a load test finds."""
-    before, ticks = cpu_of(running.processes["decider"]), _ticks()
-    found = driven(running.address, Visitors(), options)
-    cpu = 1e6 * (cpu_of(running.processes["decider"]) - before) / max(found.answered, 1)
-    passed = [end - start for start, end in zip(ticks, _ticks(), strict=True)]
-    return Loaded(found, cpu, passed[7] / sum(passed))
-
-
-def _ticks() -> list[int]:
-    """Return what all processors did so far, of which the eighth is waiting for a processor that others had."""
-    return [int(field) for field in Path("/proc/stat").read_text().splitlines()[0].split()[1:9]]
 
 
 # ---- outcomes: how many a second, and when they are known to who decides --------------------------------------------
@@ -176,12 +59,6 @@ def decided(running: Running, count: int) -> list[str]:
     return names[:count]
 
 
-def posted(running: Running, path: str, body: bytes) -> Any:
-    request = urllib.request.Request(running.url + path, body, {"content-type": "application/json"})
-    with urllib.request.urlopen(request, timeout=60) as answer:
-        return json.load(answer)
-
-
 def batches(names: list[str], size: int = 100) -> list[bytes]:
     """Return requests that tell the outcomes of decisions, one in ten a success."""
     told = [b'{"decision":"%b","reward":%d}' % (name.encode(), at % 10 == 0) for at, name in enumerate(names)]
@@ -190,8 +67,6 @@ def batches(names: list[str], size: int = 100) -> list[bytes]:
 
 def outcomes_a_second(running: Running, count: int) -> tuple[float, float]:
     """Return outcomes a second, durable, by batches of 100 on 8 connections, and microseconds of processor for each."""
-    from bench.serve_wire import told_at_once
-
     requests = batches(decided(running, count))
     before = cpu_of(running.processes["decider"])
     seconds = told_at_once(running.address, requests, connections=8)
@@ -289,61 +164,78 @@ def soaked(running: Running, minutes: float, rate: float) -> dict[str, Any]:
     return {"start MiB": start, "end MiB": end, "found": found.to_dict()}
 
 
+def in_turns(servers: Sequence[Running], options: LoadOptions, count: int) -> list[list[Loaded]]:
+    """Return what load tests of each server find, one after the other, several times."""
+    turns = [[loaded(running, options) for running in servers] for _ in range(count)]
+    return [list(of_one) for of_one in zip(*turns, strict=True)]
+
+
+def middle(found: Sequence[Loaded]) -> float:
+    """Return the middle one of rates."""
+    return median(one.rate for one in found)
+
+
+def undisturbed(found: Sequence[Loaded]) -> list[Loaded]:
+    """Return the turns in which the processors were ours, or the one in which they were so most."""
+    return [one for one in found if one.stolen < QUIET] or [min(found, key=lambda one: one.stolen)]
+
+
+def together(found: Sequence[Loaded]) -> str:
+    """Return the delays of several turns as text."""
+    stolen = sum(one.stolen for one in found) / len(found)
+    return "{:.2f} ms, {:.2f} ms".format(*delays(found)) + f" ({stolen:.1%} stolen)"
+
+
 def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, str, bool]]:
     """Return rows: what, the figure, the goal, whether it was reached; and save the figures."""
     closed = LoadOptions(options.seconds, None, options.connections, tell=False)
     others = [n for n in CONNECTIONS if n != options.connections]
-    with bare() as running:
-        constant = loaded(running, closed)
-        bare_others = [loaded(running, replace(closed, connections=n)).rate for n in others]
-    with serving(folder) as running:
-        loaded(running, replace(closed, seconds=min(2.0, options.seconds)))  # warm
-        ours = loaded(running, closed)
-        shares = [
-            loaded(running, replace(closed, connections=n)).rate / bare_rate
-            for n, bare_rate in zip(others, bare_others, strict=True)
-        ]
-        halves = [loaded(running, replace(closed, rate=ours.rate / 2)) for _ in range(HALVES)]
-        told = loaded(running, replace(closed, rate=ours.rate / 2, tell=True))
+    with ExitStack() as servers:
+        both = [servers.enter_context(bare()), servers.enter_context(serving(folder))]
+        running = both[1]
+        for each in both:
+            loaded(each, replace(closed, seconds=min(2.0, options.seconds)))  # warm
+        constants, ours = in_turns(both, closed, TURNS)
+        bare_others, our_others = zip(*(in_turns(both, replace(closed, connections=n), 1) for n in others), strict=True)
+        half = max(one.rate for one in ours) / 2
+        bare_halves, halves = in_turns(both, replace(closed, seconds=options.seconds / 4, rate=half), HALVES)
+        told = loaded(running, replace(closed, rate=half, tell=True))
         lighter = {per_second: loaded(running, replace(closed, rate=per_second)) for per_second in LIGHTER}
         came, came_cpu = outcomes_a_second(running, options.outcomes)
         lags = sorted(lag(running, folder, options.seconds))
-        soak = soaked(running, options.soak, ours.rate / 2) if options.soak else None
-    with bare() as running:  # what the machine itself takes: at half load a constant waits, too
-        bare_half = loaded(running, replace(closed, rate=ours.rate / 2))
+        soak = soaked(running, options.soak, half) if options.soak else None
     fresh = folder / "restart"
     fresh.mkdir()
     store_policy().save(fresh / f"{POLICY}.json")
     first, first_cpu, whole = restarted(fresh, options.events)
-    p50, p99 = (median(each) for each in zip(*(half.delays() for half in halves), strict=True))
+    quiet, calm = undisturbed(halves), undisturbed(bare_halves)
+    p50, p99 = delays(quiet)
+    share = median(one.rate / peer.rate for one, peer in zip(ours, constants, strict=True))
+    shares = [middle(found) / middle(peer) for found, peer in zip(our_others, bare_others, strict=True)]
+    cpu, bare_cpu = (median(one.cpu for one in found) for found in (ours, constants))
     restart = f"restart, {options.events:,} events: first decision"
+    fast = f"{middle(ours):,.0f}/s, bare {middle(constants):,.0f}/s"
     rows = [
-        ("decide, durable, as fast as it goes", f"{ours.rate:,.0f}/s, bare {constant.rate:,.0f}/s", "", True),
-        (
-            "the same as a share of bare",
-            f"{ours.rate / constant.rate:.0%}",
-            f"≥ {SHARE:.0%}",
-            ours.rate >= SHARE * constant.rate,
+        ("decide, durable, as fast as it goes, the middle one", fast, "", True),
+        *(
+            (f"turn {turn}", f"{one.fast()}, bare {peer.fast()}", "", True)
+            for turn, (one, peer) in enumerate(zip(ours, constants, strict=True), 1)
         ),
+        ("a share of bare, the middle one", f"{share:.0%}", f"≥ {SHARE:.0%}", share >= SHARE),
         (
             f"the same with {', '.join(map(str, others))} connections instead of {options.connections}",
             ", ".join(f"{share:.0%}" for share in shares),
             "",
             True,
         ),
-        ("CPU of the process that decides, each", f"{ours.cpu:.0f} µs, bare {constant.cpu:.0f} µs", "", True),
-        (
-            "the same as a share of bare, by CPU",
-            f"{constant.cpu / ours.cpu:.0%}",
-            f"≥ {SHARE:.0%}",
-            constant.cpu >= SHARE * ours.cpu,
-        ),
-        ("at half load: p50, the middle one", f"{p50:.2f} ms ({ours.rate / 2:,.0f}/s)", f"< {P50:g} ms", p50 < P50),
-        ("at half load: p99, the middle one", f"{p99:.2f} ms", f"< {P99:g} ms", p99 < P99),
-        *((f"at half load: p50, p99, turn {turn}", half.told(), "", True) for turn, half in enumerate(halves, 1)),
-        ("bare at as many a second: p50, p99", bare_half.told(), "", True),
+        ("CPU of the process that decides, each", f"{cpu:.0f} µs, bare {bare_cpu:.0f} µs", "", True),
+        ("the same as a share of bare, by CPU", f"{bare_cpu / cpu:.0%}", f"≥ {SHARE:.0%}", bare_cpu >= SHARE * cpu),
+        (f"at half of the most, {half:,.0f}/s: p50", f"{p50:.2f} ms", f"< {P50:g} ms", p50 < P50),
+        ("the same: p99", f"{p99:.2f} ms", f"< {P99:g} ms", p99 < P99),
+        (f"both in {len(quiet)} of {HALVES} turns; bare", f"{together(quiet)}; {together(calm)}", "", True),
+        ("both in all turns; bare", f"{together(halves)}; {together(bare_halves)}", "", True),
         *((f"at {per_second:,.0f} a second: p50, p99", one.told(), "", True) for per_second, one in lighter.items()),
-        ("at half load, with an outcome for each, learned from: p50, p99", told.told(), "", True),
+        ("at half load, an outcome for each: p50, p99", told.told(), "", True),
         ("outcomes by 100, durable", f"{came:,.0f}/s ({came_cpu:.1f} CPU µs)", f"≥ {OUTCOMES:,}/s", came >= OUTCOMES),
         ("learner's lag at 1,000 outcomes/s, longest", f"{lags[-1]:.2f} s", f"< {LAG:g} s", lags[-1] < LAG),
         (restart, f"{first:.1f} s ({first_cpu:.1f} CPU s of all processes)", f"< {RESTART:g} s", first < RESTART),
@@ -358,10 +250,10 @@ def measured(folder: Path, options: argparse.Namespace) -> list[tuple[str, str, 
             rows.append((f"soak of {options.soak:g} minutes: {name}", grew, f"< {GROWTH:.0%} more", flat))
     figures = {name: {"found": found, "reached": reached} for name, found, _, reached in rows}
     details = {
-        "bare": constant.found.to_dict(),
-        "fast": ours.found.to_dict(),
-        "half": [half.found.to_dict() for half in halves],
-        "bare_half": bare_half.found.to_dict(),
+        "bare": [one.found.to_dict() for one in constants],
+        "fast": [one.found.to_dict() for one in ours],
+        "half": [one.found.to_dict() for one in halves],
+        "bare_half": [one.found.to_dict() for one in bare_halves],
         "told": told.found.to_dict(),
         "lighter": {str(per_second): one.found.to_dict() for per_second, one in lighter.items()},
         "lag": lags,
