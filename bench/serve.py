@@ -36,7 +36,7 @@ from revealed.store.protocol import Checkpoint, DecisionRow, Lesson, OutcomeRow,
 SHARE, P50, P99, OUTCOMES, LAG, RESTART, GROWTH = 0.5, 2.0, 10.0, 20_000, 1.0, 5.0, 0.05
 #: Connections with which the share of bare is told, besides those asked for.
 CONNECTIONS = (64, 128, 256)
-#: How often both are measured, in turns, as fast as it goes and, each time for a quarter as long, at half load: a machine
+#: How often both are measured, in turns: as fast as it goes; and, each for a quarter as long, at half load. A machine
 #: beneath that gives the processors to others does so by the second.
 TURNS, HALVES = 3, 12
 #: The share of the processors that others have at most, where delays are said to be those of two processors.
