@@ -52,7 +52,10 @@ class Bell:
         self._set(self._file, _ABSOLUTE, ctypes.byref(self._moment), None)
 
     def _rung(self) -> None:
-        os.read(self._file, 8)  # else it could still be read, and rang on
+        try:
+            os.read(self._file, 8)  # else it could still be read, and rang on
+        except BlockingIOError:  # it was set to another moment meanwhile
+            return
         self._ring()
 
     def close(self) -> None:

@@ -129,9 +129,9 @@ class _Load:
             for _ in range(self.options.connections):
                 self._idle.append(await connected(self.address, self._lost))
             self._wires.update(self._idle)
-            began_cpu = time.process_time()
-            telling = asyncio.create_task(self._tell(outcomes))
             with _undisturbed():
+                began_cpu = time.process_time()
+                telling = asyncio.create_task(self._tell(outcomes))
                 await self._ask()
                 await self._drain()
             self._answering = False
