@@ -174,7 +174,7 @@ def test_a_bell_rings_at_its_moments_and_not_before(fine: bool, monkeypatch: pyt
     assert all(at >= moment - early for at, moment in zip(rung, moments, strict=True))
 
 
-def test_a_load_test_is_not_held_up_by_its_own_garbage(tmp_path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_load_test_is_not_held_up_by_its_own_garbage(monkeypatch: pytest.MonkeyPatch) -> None:
     frozen: list[int] = []
     monkeypatch.setattr(_Load, "_look", lambda _: frozen.append(gc.get_freeze_count()))
     before = gc.get_freeze_count()

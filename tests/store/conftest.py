@@ -9,6 +9,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from revealed.store import postgres, schema, sqlite
 from revealed.store.open import open_store
 from revealed.store.sql import SqlStore
 
@@ -48,3 +49,11 @@ def store(address: str, clock: Clock) -> Iterator[SqlStore]:
     opened = open_store(address, clock=clock)
     yield opened
     opened.close()
+
+
+def store_of_release(address: str, steps: int) -> SqlStore:
+    """Return a store opened by a release that knew so many steps of the tables."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (schema, sqlite, postgres):
+            patch.setattr(module, "STEPS", schema.STEPS[:steps])
+        return open_store(address)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
-
-from revealed.store import postgres, schema, sqlite
 from revealed.store.open import open_store
 from revealed.store.sql import _OF_PERSON
+from tests.store.conftest import store_of_release
 from tests.store.rows import decision, outcome
 
 
@@ -49,11 +47,8 @@ def test_a_person_is_looked_for_by_the_index(store) -> None:
     assert "decisions_person" in told
 
 
-def test_a_log_of_the_release_before_finds_persons(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        for module in (schema, sqlite, postgres):
-            patch.setattr(module, "STEPS", schema.STEPS[:3])
-        old = open_store(address)
+def test_a_log_of_the_release_before_finds_persons(address: str) -> None:
+    old = store_of_release(address, 3)
     rows = [decision(number, person="ann" if number % 3 else "bob") for number in (1, 256, 1023, 1024, 70_000)]
     old.write(rows, [])
     new = open_store(address)

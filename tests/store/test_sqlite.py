@@ -17,6 +17,7 @@ import pytest
 
 from revealed.errors import StoreError
 from revealed.store.open import open_store
+from revealed.store.protocol import Verdict
 from revealed.store.sql import _ANSWERS_AFTER, _DECISIONS_AFTER
 from revealed.store.sqlite import _require_version
 from tests.store.processes import start
@@ -238,4 +239,14 @@ def test_reading_follows_the_order_of_the_file(path: Path) -> None:
     for sql in (_DECISIONS_AFTER, _ANSWERS_AFTER):
         plan = [row[3] for row in store._database.rows(f"EXPLAIN QUERY PLAN {sql}", (5, 10, "offers", 3))]
         assert all(step.startswith("SEARCH") for step in plan), plan
+    store.close()
+
+
+def test_what_is_known_already_is_not_written_again(tmp_path: Path) -> None:
+    store = open_store(str(tmp_path / "log.db"))
+    rows, came = [decision(1, asked="visit 1"), decision(2)], [outcome(1), outcome(2)]
+    store.write(rows, came)
+    before = store._database.rows("SELECT total_changes()")
+    assert list(store.write(rows, came)[1]) == [Verdict.KNOWN] * 2
+    assert store._database.rows("SELECT total_changes()") == before
     store.close()

@@ -7,10 +7,10 @@ import random
 import pytest
 
 from revealed.errors import DataError
-from revealed.store import postgres, schema, sqlite
 from revealed.store.open import open_store
 from revealed.store.protocol import NOBODY_KNOWS, OutcomeRow, Verdict
 from revealed.store.sql import SqlStore
+from tests.store.conftest import store_of_release
 from tests.store.rows import decision, outcome, spoiled
 
 #: The longest name that the service takes, of which nothing can be squeezed out.
@@ -70,11 +70,8 @@ def test_who_is_forgotten_is_so_in_what_was_told_too_early(store: SqlStore) -> N
     assert names(store) == []
 
 
-def test_a_log_of_the_release_before_keeps_its_strays(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        for module in (schema, sqlite, postgres):
-            patch.setattr(module, "STEPS", schema.STEPS[:2])
-        old = open_store(address)
+def test_a_log_of_the_release_before_keeps_its_strays(address: str) -> None:
+    old = store_of_release(address, 2)
     old.write([decision(1, asked="visit 1")], [outcome(1)])
     insert = "INSERT INTO strays (decision, position, reward, came, received, why) VALUES (?, ?, ?, ?, ?, ?)"
     before = [(-1, 1, 1.0, 5.0, 6.0, "unknown"), (1, 1, 0.0, 5.0, 6.0, "different"), (1, 9, 0.0, 5.0, 6.0, "unknown")]

@@ -49,11 +49,6 @@ WITH RECURSIVE stretches (id) AS (
 )
 SELECT number FROM stretches CROSS JOIN decisions WHERE (number >> 8) = id AND person = ? AND person IS NOT NULL
 """
-#: Places for decisions and outcomes, as if all of them were new.
-_COUNTED = (
-    "UPDATE counters SET numbers = CASE WHEN numbers < ? THEN ? ELSE numbers END, decisions = decisions + ?, "
-    "outcomes = outcomes + ? RETURNING decisions, outcomes"
-)
 #: Keys with times; by key, since clocks step and times are in no order.
 _TIMES_OF_DECISIONS = "SELECT number, made FROM decisions WHERE number > ? ORDER BY number LIMIT ?"
 _TIMES_OF_STRAYS = "SELECT seq, received FROM strays WHERE seq > ? ORDER BY seq LIMIT ?"
@@ -101,12 +96,17 @@ class SqlStore(Records):
             return (), ()
         try:
             with self._database.transaction():
-                highest = max([values[0] for values in made], default=0)
-                (ends,) = self._database.rows(_COUNTED, (highest, highest, len(made), len(came)))
-                standing, decision_end = self._add_decisions(decisions, made, ends[0] - len(made))
-                verdicts, outcome_end = self._add_outcomes(outcomes, came, ends[1] - len(came))
-                if (decision_end, outcome_end) != ends:  # some were there already
-                    self._database.rows("UPDATE counters SET decisions = ?, outcomes = ?", (decision_end, outcome_end))
+                ((numbers, last_decision, last_outcome),) = self._database.rows(
+                    "SELECT numbers, decisions, outcomes FROM counters"
+                )
+                standing, decision_end = self._add_decisions(decisions, made, last_decision)
+                verdicts, outcome_end = self._add_outcomes(outcomes, came, last_outcome)
+                highest = max((numbers, *(values[0] for values in made)))
+                if (highest, decision_end, outcome_end) != (numbers, last_decision, last_outcome):
+                    self._database.rows(
+                        "UPDATE counters SET numbers = ?, decisions = ?, outcomes = ?",
+                        (highest, decision_end, outcome_end),
+                    )
         except BaseException:
             self._versions.clear()  # those added in this transaction are not there
             raise
